@@ -9,7 +9,7 @@ ARGS ?=
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo fleet test check bench scale faults mutants conformance wheel format docs lock clean setup
+.PHONY: help demo fleet test interleave check bench scale faults mutants conformance wheel format docs lock clean setup
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1|/p' Makefile | while IFS='|' read -r name text; do printf '  make %-11s %s\n' "$$name" "$$text"; done
@@ -25,6 +25,10 @@ fleet: ## start a whole fleet on this machine, boot guests, and break each of it
 test: ## run every test, with real libvirt and QEMU among them
 	@sh lab/bootstrap.sh test
 	@$(PYTHON) -m lab.runtests $(ARGS)
+
+interleave: ## run each transaction beside each other one, interleaved at each statement (about six minutes)
+	@sh lab/bootstrap.sh test
+	@KILONOVA_INTERLEAVE=all $(PYTHON) -m pytest -q -n 2 tests/contract/test_interleaving.py $(ARGS)
 
 check: ## lint, formatting, types, architecture, sizes, freshness of generated documents
 	@sh lab/bootstrap.sh check

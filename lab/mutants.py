@@ -22,6 +22,7 @@ from lab.mutants_of_api_processes import MUTANTS_OF_API_PROCESSES
 from lab.mutants_of_conductors import MUTANTS_OF_CONDUCTORS
 from lab.mutants_of_disks import MUTANTS_OF_DISKS
 from lab.mutants_of_edge import MUTANTS_OF_EDGE
+from lab.mutants_of_gone import MUTANTS_OF_GONE
 from lab.mutants_of_hosts import MUTANTS_OF_HOSTS
 from lab.mutants_of_images import MUTANTS_OF_IMAGES
 from lab.mutants_of_legs import MUTANTS_OF_LEGS
@@ -45,6 +46,7 @@ MUTANTS: Sequence[Mutant] = (
     *MUTANTS_OF_DISKS,
     *MUTANTS_OF_EDGE,
     *MUTANTS_OF_CONDUCTORS,
+    *MUTANTS_OF_GONE,
     *MUTANTS_OF_HOSTS,
     *MUTANTS_OF_IMAGES,
     *MUTANTS_OF_LEGS,
@@ -162,8 +164,8 @@ MUTANTS: Sequence[Mutant] = (
         "an address is given once",
         "tests/unit/conductor/test_declared_networks.py::test_an_address_that_another_transaction_took_is_passed_over",
         "db/writers/instances.py",
-        "execution_options=_COUNTED).rowcount == 1",
-        "execution_options=_COUNTED).rowcount != -7",
+        "values, execution_options=_COUNTED).rowcount == 1",
+        "values, execution_options=_COUNTED).rowcount != -7",
     ),
     one(
         "what a guest does is an action",

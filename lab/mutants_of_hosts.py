@@ -29,8 +29,8 @@ MUTANTS_OF_HOSTS: Sequence[Mutant] = (
         "a lost host ends its process",
         f"{TWO}::test_an_operator_gives_the_host_to_the_copy_and_the_first_ends_and_keeps_its_guests",
         "compute/session.py",
-        "                if isinstance(exc, HostSuperseded):\n                    raise\n",
-        "",
+        "!= self.identity.process_id:\n                    raise\n",
+        "!= self.identity.process_id:\n                    pass\n",
     ),
     one(
         "heartbeats are pinned to their sender",
@@ -98,9 +98,9 @@ MUTANTS_OF_HOSTS: Sequence[Mutant] = (
     one(
         "one instance of a host's work",
         f"{SAVEPOINTS}::test_an_instance_that_cannot_be_read_holds_up_no_other_work_of_its_host",
-        "conductor/engine/hand_out.py",
-        "            except (NotFound, DatabaseUnreadable) as exc:\n",
-        "            except ZeroDivisionError as exc:\n",
+        "db/readers/work.py",
+        "        except (NotFound, DatabaseUnreadable) as exc:\n",
+        "        except ZeroDivisionError as exc:\n",
     ),
     one(
         "one record of many",

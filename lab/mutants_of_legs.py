@@ -35,8 +35,8 @@ MUTANTS_OF_LEGS: Sequence[Mutant] = (
         "what runs is a leg",
         f"{LEGS}::test_a_host_that_still_runs_an_earlier_leg_gets_the_later_one_and_stops_the_earlier",
         "conductor/engine/hand_out.py",
-        "if action.leg_id not in running]",
-        "if action.id not in {leg.action_id for leg in running}]",
+        "if one[0].leg_id not in running]",
+        "if one[0].id not in {leg.action_id for leg in running}]",
     ),
     one(
         "an earlier leg is stopped",

@@ -228,13 +228,12 @@ def main() -> int:
     _ = parser.parse_args()
     _ = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        with (
-            tempfile.TemporaryDirectory(prefix="kn-pg-") as directory,
-            PrivatePostgres(Path(directory) / "pg") as server,
-        ):
-            print(server.url, flush=True)
-            with contextlib.suppress(KeyboardInterrupt):
-                signal.pause()
+        with tempfile.TemporaryDirectory(prefix="kn-pg-") as directory:
+            Path(directory).chmod(0o711)  # (root starts the server as another user)
+            with PrivatePostgres(Path(directory) / "pg") as server:
+                print(server.url, flush=True)
+                with contextlib.suppress(KeyboardInterrupt):
+                    signal.pause()
     except LabError as error:
         print(error.sentence, error.cure or "", file=sys.stderr)
         return 1

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 ON_BOTH_DATABASES = frozenset(
     {
         "tests.service.test_api_idempotency",
+        "tests.service.test_cost_of_create",
         "tests.service.test_fleet_host_images",
         "tests.service.test_api_image_quota",
         "tests.service.test_api_identity_lists",

@@ -8,7 +8,6 @@ from pathlib import Path
 from random import Random
 
 import pytest
-import sqlalchemy as sa
 
 from kilonova.base.clock import SystemClock
 from kilonova.conductor.bootstrap import FirstAdmin
@@ -77,30 +76,6 @@ async def test_many_creates_at_once_are_all_placed_and_counted(
     assert await db.read(read_actions.unplaced) == []
     # Without running alone after a conflict there are hundreds.
     assert sum(one.repeated[Kind.CONFLICT] for one in conductors) < 4 * n
-
-
-async def test_two_conductors_take_different_work(conductors: tuple[PostgresDatabase, PostgresDatabase]) -> None:
-    first, second = conductors
-    for number in range(4):
-        instance = make.instance(f"11111111-1111-4111-8111-{number:012}", wants_network=False)
-        request = CreateServers(make.context(f"req-{number}"), (instance,))
-        await first.write(create.create, request, (ActionId(f"action-{number}"),), make.NOW)
-    taken = asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def take_slowly(tx: sa.Connection) -> list[str]:
-        found = read_actions.take_unplaced(tx, 2)
-        loop.call_soon_threadsafe(taken.set)
-        asyncio.run_coroutine_threadsafe(others(), loop).result(10)
-        return [one.id for one in found]
-
-    seen: list[list[str]] = []
-
-    async def others() -> None:
-        seen.append([one.id for one in await second.write(read_actions.take_unplaced, 4)])
-
-    assert await first.write(take_slowly) == ["action-0", "action-1"]
-    assert seen == [["action-2", "action-3"]]
 
 
 async def test_a_function_runs_alone_for_a_while_after_a_conflict() -> None:

@@ -40,7 +40,7 @@ def test_an_action_that_a_host_cannot_read_fails_with_the_reason_and_holds_up_no
                 await told.create(f"s{n}", image_id)
             await world.until(lambda: settled(world), within_s=300)
             odd, other, doomed = told.expected
-            of_a_newer_conductor(world, b'"verb":"pause"', b'"verb":"evacuate"')
+            of_a_newer_conductor(world, b'"verb":"pause"', b'"verb":"teleport"')
             with capture_logs() as said:
                 await act(world, odd, "pause")
                 await world.clock.sleep(1)
@@ -49,7 +49,9 @@ def test_an_action_that_a_host_cannot_read_fails_with_the_reason_and_holds_up_no
                 await world.until(lambda: settled(world), within_s=20)
             action = (await world.db.read(read_actions.of_instance, InstanceId(odd)))[0]
             assert action.state is ActionState.FAILED
-            assert "cannot carry out the request (evacuate: action.verb" in (action.message or "")
+            assert "cannot carry out the request (teleport: verb: this version does not have teleport" in (
+                action.message or ""
+            )
             assert await has_status(world, odd, "ACTIVE")
             # A delete that cannot be read, by an instance's value for a change, waits for a host that can.
             of_a_newer_conductor(world, b'"desired_power":1', b'"desired_power":99')

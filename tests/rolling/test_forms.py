@@ -20,7 +20,13 @@ from tests.rolling.record import MODULES, record
 HERE = Path(__file__).parent
 PREVIOUS = CODE_VERSION - 1
 
-NOT_READ_BY_THE_PREVIOUS: dict[str, str] = {}
+_EVACUATION = "An older host refuses the work with the reason, and the evacuation can be repeated."
+NOT_READ_BY_THE_PREVIOUS = {
+    "accept_action request.verb: evacuate is not read": "An older conductor refuses the request.",
+    "accept_action request.params: none of the forms reads EvacuateRequest": "An older conductor refuses the request.",
+    "fetch reply.items[].action.verb: evacuate is not read": _EVACUATION,
+    "fetch reply.items[].action.params: none of the forms reads EvacuateParams": _EVACUATION,
+}
 """What the previous release does not read of today's messages, and why that does no harm."""
 
 NAMES = [module.__name__.rpartition(".")[2] for module in MODULES]

@@ -94,6 +94,14 @@ class Answer:
 TABLES = "SELECT name FROM sqlite_schema WHERE type = 'table' ORDER BY name"
 
 
+UNFINISHED = (
+    "SELECT count(*) FROM actions WHERE state = 'open'",
+    "SELECT count(*) FROM notifications WHERE number IS NULL",
+    "SELECT count(*) FROM outbox WHERE published < numbered",
+)
+"""What goes on after a request was answered, and changes the database."""
+
+
 @dataclass
 class Watched:
     """A cloud with one server, one image, one key pair.  Its loop runs while it is asked something."""
@@ -168,6 +176,7 @@ class Watched:
         ).fetchone()
         if row != ("active", None):
             self.ids["server_id"] = self.runner.run(self._new_server())
+            self.runner.run(self._quiet())
         for table, (parameter, path, body) in THINGS.items():
             (kind,) = body
             found = self._named(table, body[kind]["name"])
@@ -185,11 +194,8 @@ class Watched:
 
     async def _quiet(self) -> None:
         async with asyncio.timeout(30):
-            while self._open_actions():
+            while any(self.database.execute(query).fetchone()[0] for query in UNFINISHED):
                 await self.api.cloud.clock.sleep(0.002)
-
-    def _open_actions(self) -> int:
-        return self.database.execute("SELECT count(*) FROM actions WHERE state = 'open'").fetchone()[0]
 
     async def _enabled(self) -> None:
         """The host takes guests."""

@@ -200,6 +200,7 @@ class World:
         self.boots: dict[str, int] = {}
         self.hosts: dict[str, Process] = {}
         self.managers: dict[str, ComputeManager] = {}
+        self.process_ids: dict[str, str] = {}
         self.unreachable: set[str] = set()
         """Hosts that are cut off from the bus."""
         self.conductor = Process(lambda: self._conductor("sim", Troubles()), tasks)
@@ -252,12 +253,13 @@ class World:
     async def _host(self, name: str, identity: str) -> None:
         async with AsyncExitStack() as stack:
             bus = await stack.enter_async_context(_CutBus(self.hub, self.clock, lambda _: name in self.unreachable))
+            process_id = self.process_ids[name] = self.clock.new_id()
             manager = self.managers[name] = ComputeManager(
                 HostIdentity(
                     HostName(identity),
                     f"node-{identity}",
                     f"boot-{name}-{self.boots[name]}",
-                    self.clock.new_id(),
+                    process_id,
                     f"state-{name}",
                     self.clock.monotonic(),
                 ),

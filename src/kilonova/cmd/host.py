@@ -2,13 +2,19 @@
 """`kilonova host`: operator commands for the hosts of a fleet."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from kilonova.cmd.common import ConfigFiles, fleet_access
 from kilonova.cmd.credentials import DEFAULT_AUTHORITY, AuthorityPath, Days, Output, issue, revoke
 from kilonova.cmd.directory import group
+
+if TYPE_CHECKING:
+    from kilonova.rpcapi.method import Method
+
+Q = TypeVar("Q")
+R = TypeVar("R")
 
 app = group("Hosts of a fleet: their credentials, and their names.")
 
@@ -69,24 +75,56 @@ def adopt(
     The command reads transport_url and transport_credentials from a configuration: the conductor's, or one with the
     credentials of an operator.
     """
+    from kilonova.objects.ids import HostName
+    from kilonova.rpcapi.api_to_conductor_admin import ADOPT_HOST, AdoptHost
+
+    adopted = _call(config_file, ADOPT_HOST, AdoptHost(HostName(name)))
+    print(f"released by {adopted.former}")
+    print(f"refused     {adopted.claimant}")
+    print("Start the process that should own the host now; the former one ends and its guests keep running.")
+
+
+@app.command("forget", short_help="Give up a host that will not return.")
+def forget(
+    name: Name,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for a confirmation.")] = False,
+    config_file: ConfigFiles = None,
+) -> None:
+    """Give up a host that will never return: its disks count as lost.
+
+    Its servers go to ERROR; they can be deleted, or evacuated to other hosts, where they are built again from their
+    images.  Deletes that waited for the host end.  The command is refused while the host is alive.  If the host returns
+    anyway, it stops its copies of the servers and removes those that live elsewhere or are deleted; it gets no new
+    servers before `openstack compute service set --enable`.
+
+    The command reads the same configuration as `kilonova host adopt`.
+    """
+    from kilonova.objects.ids import HostName
+    from kilonova.rpcapi.api_to_conductor_admin import FORGET_HOST, ForgetHost
+
+    if not yes:
+        typer.confirm(f"Give up host {name}? The disks of its servers count as lost.", abort=True)
+    done = _call(config_file, FORGET_HOST, ForgetHost(HostName(name)))
+    print(f"Host {name} was given up at {done.at:%Y-%m-%d %H:%M:%S} UTC.")
+    print(f"{done.servers} servers lost their disks: evacuate or delete them. {done.deletes} deletes have ended.")
+    print(f"If its machine still exists, revoke its credentials (kilonova host revoke {name}) or let it clean up.")
+
+
+def _call(config_file: ConfigFiles, method: "Method[Q, R]", request: Q) -> R:
+    """Call a conductor over the bus."""
     import asyncio
 
     from kilonova.base.clock import SystemClock
-    from kilonova.objects.ids import HostName
     from kilonova.rpc.nats import NatsBus
-    from kilonova.rpcapi.api_to_conductor_admin import ADOPT_HOST, Adopted, AdoptHost
     from kilonova.rpcapi.caller import Caller
 
     access = fleet_access(
         config_file, "There is no transport_url: the one box runs its conductor and its host in one process."
     )
 
-    async def call() -> Adopted:
+    async def call() -> R:
         clock = SystemClock()
         async with NatsBus(access, "operator", clock) as bus:
-            return await Caller(bus, clock).call(ADOPT_HOST, AdoptHost(HostName(name)))
+            return await Caller(bus, clock).call(method, request)
 
-    adopted = asyncio.run(call())
-    print(f"released by {adopted.former}")
-    print(f"refused     {adopted.claimant}")
-    print("Start the process that should own the host now; the former one ends and its guests keep running.")
+    return asyncio.run(call())

@@ -20,6 +20,7 @@ from kilonova.base.tasks import Supervisor
 from kilonova.base.threads import Workers
 from kilonova.compute.capacity import inventory_of
 from kilonova.compute.feed import Feed
+from kilonova.compute.given_up import GivenUp
 from kilonova.compute.image_cache import ImageCache
 from kilonova.compute.image_cleanup import ImageCleanup
 from kilonova.compute.image_uploads import ImageUploads
@@ -130,6 +131,7 @@ class ComputeManager:
         tasks.spawn("precache", self._precache.run())
         cleanup = ImageCleanup(self.driver, cache, self._settings.image_cache, self.metrics, self._kept_free)
         cleanup.start(tasks, self.virtapi)
+        GivenUp(session, queues, tools).start(tasks)
         await session.register()
         tasks.spawn("until lost", self._until_lost(session, feed, queues))
         await bus.subscribe(methods.WAKE.subject_of(self._identity.host), self._endpoint().handle)

@@ -3,7 +3,8 @@
 
 A guest of this service whose instance the conductor reports as deleted (a backup of the host was restored, or a delete
 was forced while the host was away) is made absent by the steps of delete. This needs two proofs: the guest has our
-metadata, and the conductor has reported twice, with a pause between, that the instance was deleted from this host. A
+metadata, and the conductor has reported twice, with a pause between, that the instance was deleted from this host, or
+lives on another one since an operator gave up this host. A
 guest that the database does not know at all, or knows on another host, is only reported: it may belong to another
 cloud.
 """

@@ -81,6 +81,8 @@ class Session:
         """Why this process is not registered yet, when the cause is not only that the conductor does not answer."""
         self.outage = Outage("the conductor", clock)
         """Shared by all calls of this process that cannot continue without an answer."""
+        self.on_given_up: Callable[[], None] = lambda: None
+        """Called when a registration reports that an operator has given up this host, before anything else runs."""
         self._left = False
         self._lost: HostSuperseded | None = None
         self._has_lost = asyncio.Event()
@@ -123,6 +125,8 @@ class Session:
             else:
                 if registered.rebooted:
                     log.info("this machine has booted: guests are started", count=registered.resumed)
+                if registered.given_up:
+                    self.on_given_up()
                 self.epoch, self.waits_for = registered.epoch, ""
                 self.conductor.conductors.lowest = registered.conductors
                 self.registrations += 1
@@ -165,7 +169,8 @@ class Session:
             try:
                 return await ask(self.epoch or 0)
             except StaleWrite as exc:
-                if isinstance(exc, HostSuperseded):
+                # This process itself is the newer one when it registered again while the request was on its way.
+                if isinstance(exc, HostSuperseded) and exc.details.get("process_id") != self.identity.process_id:
                     raise
                 log.warning("registering again: the conductor does not know this process", host=self.identity.host)
                 await self.register()

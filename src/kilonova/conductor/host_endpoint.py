@@ -13,7 +13,7 @@ from kilonova.base.errors import Forbidden, HostTaken
 from kilonova.conductor import images
 from kilonova.conductor.engine import fencing, hand_out, reports
 from kilonova.conductor.failpoints import FINISH_RECORDED
-from kilonova.conductor.hosts import conflicts, guests, host_boot, processes, register
+from kilonova.conductor.hosts import conflicts, forgotten, guests, host_boot, processes, register
 from kilonova.conductor.hosts.liveness import Liveness
 from kilonova.conductor.hosts.processes import Sign
 from kilonova.conductor.tools import Tools
@@ -93,6 +93,8 @@ class HostEndpoint:
         endpoint.on(methods.REPORT_STATES, pinned(self._report_states))
         endpoint.on(methods.LIST_EXPECTED, pinned(self._list_expected))
         endpoint.on(methods.CLASSIFY_GUESTS, pinned(self._classify_guests))
+        endpoint.on(methods.LIST_COPIES, pinned(self._list_copies))
+        endpoint.on(methods.COPIES_REMOVED, pinned(self._copies_removed))
         endpoint.on(methods.REPORT_INVENTORY, pinned(self._report_inventory))
         endpoint.on(methods.SET_HOST_ENABLED, pinned(self._set_enabled))
         endpoint.on(methods.NOTIFY, pinned(self._notify))
@@ -198,6 +200,13 @@ class HostEndpoint:
 
     async def _classify_guests(self, request: methods.ClassifyGuests) -> methods.GuestClasses:
         return await self._db.read(guests.classify_guests, request, reply_bytes(self._hooks.max_payload()))
+
+    async def _list_copies(self, request: methods.ListCopies) -> methods.Copies:
+        return await self._db.read(forgotten.list_copies, request)
+
+    async def _copies_removed(self, request: methods.CopiesRemoved) -> Ack:
+        await self._db.write(forgotten.copies_removed, request, self._clock.now())
+        return ACK
 
     async def _report_inventory(self, request: methods.ReportInventory) -> Ack:
         for sentence in await self._db.write(register.report_inventory, request):

@@ -4,12 +4,15 @@
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+import structlog
+
 from kilonova.base.clock import Clock
 from kilonova.conductor import aggregates, signing_keys
-from kilonova.conductor.hosts import register, reports
+from kilonova.conductor.hosts import forgotten, register, reports
 from kilonova.conductor.hosts.adoption import Adoption
 from kilonova.conductor.hosts.liveness import Liveness
 from kilonova.db.engine import Database
+from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.transaction import Transaction
 from kilonova.db.writers import flavors
 from kilonova.objects.ids import HostName
@@ -18,6 +21,8 @@ from kilonova.rpcapi import api_to_conductor_admin as methods
 from kilonova.rpcapi.endpoint import Endpoint
 from kilonova.rpcapi.guard import Guard
 from kilonova.rpcapi.method import Ack
+
+log = structlog.get_logger(__name__)
 
 Q = TypeVar("Q")
 
@@ -47,11 +52,20 @@ class OperatorEndpoint:
         endpoint.on(methods.SET_AGGREGATE_HOST, self._write(aggregates.set_host))
         endpoint.on(methods.DELETE_SERVICE, self._write(lambda c, r: register.delete_service(c, r, self._clock.now())))
         endpoint.on(methods.ADOPT_HOST, self._adoption.adopt)
+        endpoint.on(methods.FORGET_HOST, self._forget_host)
         endpoint.on(methods.LAST_HEARD, self._last_heard)
         endpoint.on(methods.REPORT_SERVICE, self._report)
         endpoint.on(methods.CHECK_CONDUCTOR, self._check)
         endpoint.on(methods.ROTATE_SIGNING_KEY, self._rotate_signing_key)
         return endpoint
+
+    async def _forget_host(self, request: methods.ForgetHost, _peer: str) -> methods.Forgotten:
+        host = request.host
+        known = await self._db.read(read_hosts.process_of, host)
+        heard = known is not None and self._liveness.is_fresh(host, known.epoch)
+        done = await self._db.write(forgotten.forget, host, self._clock.now(), heard=heard)
+        log.warning("an operator gave up a host", host=host, servers=done.servers, deletes=done.deletes)
+        return done
 
     async def _report(self, request: methods.ReportService, _peer: str) -> methods.Reported:
         return methods.Reported(await self._db.write(reports.report, request, self._clock.now()))

@@ -38,6 +38,7 @@ EVENTS: Mapping[Verb, str] = {
     Verb.SHELVE: "instance.shelve",
     Verb.SHELVE_OFFLOAD: "instance.shelve_offload",
     Verb.UNSHELVE: "instance.unshelve",
+    Verb.EVACUATE: "instance.evacuate",
     Verb.LOCK: "instance.lock",
     Verb.UNLOCK: "instance.unlock",
     Verb.RESET_STATE: "instance.update",

@@ -46,6 +46,10 @@ def take_for(
     if quotas is None:
         write_quotas.move(tx, project_id, _usage_of(instances))
         return count
+    # In most cases no other limit is needed, and all instances fit: then this is the only statement.
+    has_metadata = any(instance.metadata for instance in instances)
+    if not has_metadata and write_quotas.take_within_limits(tx, project_id, _usage_of(instances), quotas.defaults):
+        return count
     limits = read_quotas.limits(tx, quotas.defaults, project_id)
     if least is not None:
         used = read_quotas.usage(tx, project_id)

@@ -2,10 +2,13 @@
 """Statements that SQLite and PostgreSQL write differently.  Private to this package."""
 
 from collections.abc import Sequence
+from typing import Any, TypeVar
 
 import sqlalchemy as sa
 
 from kilonova.db.transaction import Snapshot, Transaction
+
+Insert = TypeVar("Insert", bound=sa.Insert)
 
 POSTGRESQL = "postgresql"
 SECOND_CALL = "kilonova_second_call"
@@ -13,10 +16,17 @@ SECOND_CALL = "kilonova_second_call"
 
 
 class Upsert:
-    """An INSERT that leaves an existing row with the same `key` as it is, except for the columns of `replace`."""
+    """An INSERT that leaves an existing row with the same `key` as it is, except for the columns of `replace`.  With
+    `source` it inserts the rows of this SELECT, which has a WHERE and all columns of the table in their order."""
 
-    def __init__(self, table: sa.Table, key: Sequence[str], replace: Sequence[str] = ()) -> None:
-        self._table, self._key, self._replace = table, tuple(key), tuple(replace)
+    def __init__(
+        self,
+        table: sa.Table,
+        key: Sequence[str],
+        replace: Sequence[str] = (),
+        source: sa.Select[*tuple[Any, ...]] | None = None,
+    ) -> None:
+        self._table, self._key, self._replace, self._source = table, tuple(key), tuple(replace), source
         self._built: dict[str, sa.Insert] = {}
 
     def on(self, tx: Transaction) -> sa.Insert:
@@ -26,10 +36,13 @@ class Upsert:
             self._built[name] = self._of_postgresql() if name == POSTGRESQL else self._of_sqlite()
         return self._built[name]
 
+    def _filled(self, statement: Insert) -> Insert:
+        return statement if self._source is None else statement.from_select(list(self._table.c), self._source)
+
     def _of_postgresql(self) -> sa.Insert:
         from sqlalchemy.dialects.postgresql import insert  # (here: its import takes 25 ms)
 
-        statement = insert(self._table)
+        statement = self._filled(insert(self._table))
         if not self._replace:
             return statement.on_conflict_do_nothing(index_elements=self._key)
         values = {name: statement.excluded[name] for name in self._replace}
@@ -38,7 +51,7 @@ class Upsert:
     def _of_sqlite(self) -> sa.Insert:
         from sqlalchemy.dialects.sqlite import insert
 
-        statement = insert(self._table)
+        statement = self._filled(insert(self._table))
         if not self._replace:
             return statement.on_conflict_do_nothing(index_elements=self._key)
         values = {name: statement.excluded[name] for name in self._replace}

@@ -10,7 +10,7 @@ from kilonova.db.schema_base import id_column as _id
 from kilonova.db.schema_base import metadata
 from kilonova.db.schema_base import partial_index as _partial_index
 from kilonova.db.schema_base import time_column as _time
-from kilonova.db.schema_fleet import contests, rounds, schema_version, suspicions
+from kilonova.db.schema_fleet import contests, forgotten_hosts, rounds, schema_version, suspicions, tombstones
 from kilonova.db.schema_identity import (
     application_credentials,
     assignments,
@@ -367,6 +367,7 @@ __all__ = [
     "deleted_images",
     "flavor_access",
     "flavors",
+    "forgotten_hosts",
     "group_members",
     "groups",
     "idempotency_keys",
@@ -393,5 +394,6 @@ __all__ = [
     "services",
     "signing_keys",
     "suspicions",
+    "tombstones",
     "users",
 ]

@@ -39,6 +39,28 @@ contests = sa.Table(
     sa.Column("conflict", sa.Text),
 )
 
+# Hosts that an operator has given up, with the newest epoch that each had: later processes of the name get higher ones.
+# A row stays until the host is in service again.
+forgotten_hosts = sa.Table(
+    "forgotten_hosts",
+    metadata,
+    sa.Column("host", sa.String(255), primary_key=True),
+    sa.Column("epoch", sa.Integer, nullable=False),
+    _time("at"),
+)
+
+# The instances that were on a host when it was given up: their copies there must never run again.  `removed_at` is when
+# the host has reported that its copy does not exist.
+tombstones = sa.Table(
+    "tombstones",
+    metadata,
+    sa.Column("instance_id", sa.String(36), primary_key=True),
+    sa.Column("host", sa.String(255), primary_key=True),
+    _time("at"),
+    _time("removed_at", null=True),
+    sa.Index(None, "host"),
+)
+
 # One row: the lowest code version that may use the database (see kilonova.db.compatibility).
 schema_version = sa.Table(
     "schema_version",

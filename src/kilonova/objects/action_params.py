@@ -132,6 +132,13 @@ class UnshelveRequest(ActionParams):
     availability_zone: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class EvacuateRequest(ActionParams):
+    """`host`: the only possible host; None: any."""
+
+    host: HostName | None = None
+
+
 # Recorded only.
 
 
@@ -198,6 +205,15 @@ class UnshelveParams(ActionParams):
 
 
 @dataclass(frozen=True, slots=True)
+class EvacuateParams(ActionParams):
+    """`host`: the only possible host; None: any.  `excluded`: hosts that were given up with the server, and may have a
+    copy of it."""
+
+    host: HostName | None = None
+    excluded: tuple[HostName, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class PowerUpdateParams(ActionParams):
     """`changes`: the number of changes of the guest that this action represents."""
 
@@ -233,6 +249,7 @@ REQUESTED: Mapping[Verb, type[ActionParams]] = {
     Verb.CREATE_BACKUP: BackupRequest,
     Verb.SHELVE: SnapshotRequest,
     Verb.UNSHELVE: UnshelveRequest,
+    Verb.EVACUATE: EvacuateRequest,
 }
 
 RECORDED: Mapping[Verb, type[ActionParams]] = {
@@ -244,6 +261,7 @@ RECORDED: Mapping[Verb, type[ActionParams]] = {
     Verb.CREATE_BACKUP: BackupParams,
     Verb.SHELVE: SnapshotParams,
     Verb.UNSHELVE: UnshelveParams,
+    Verb.EVACUATE: EvacuateParams,
     Verb.POWER_UPDATE: PowerUpdateParams,
 }
 
@@ -290,6 +308,7 @@ _Requested = (
     | SnapshotRequest
     | BackupRequest
     | UnshelveRequest
+    | EvacuateRequest
     | UnreadParams
 )
 _Recorded = (
@@ -304,6 +323,7 @@ _Recorded = (
     | SnapshotParams
     | BackupParams
     | UnshelveParams
+    | EvacuateParams
     | PowerUpdateParams
     | UnreadParams
 )

@@ -7,6 +7,8 @@ Only the operator may see names of hosts and the free resources of a host: they 
 import re
 from collections.abc import Iterable
 
+from kilonova.objects.ids import HostName, InstanceId
+
 NO_VALID_HOST = "No valid host was found."
 """The beginning of a message that lists what each filter refused."""
 WITHOUT_REASONS = f"{NO_VALID_HOST} There are not enough hosts available."
@@ -27,3 +29,11 @@ def member_message(text: str, names: Iterable[str | None]) -> str:
     for name in sorted(hidden):
         text = re.sub(rf"(?:\b[Hh]ost )?'?(?<![\w.-]){re.escape(name)}(?![\w-]|\.\w)'?", "the host", text)
     return text
+
+
+def not_given_up(instance_id: InstanceId, host: HostName) -> str:
+    """Why a server that has a host cannot be evacuated."""
+    return (
+        f"The disks of instance {instance_id} are on host {host} only, and the host may still run it: if it will never "
+        f"return, give it up (kilonova host forget {host}), and then evacuate."
+    )

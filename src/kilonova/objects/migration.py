@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A migration: the record of a resize, as operators list them."""
+"""A migration: the record of a resize or an evacuation, as operators list them."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,7 +9,10 @@ from kilonova.objects.ids import ActionId, FlavorId, HostName, InstanceId
 
 
 class MigrationStatus(OpenStrEnum):
-    """The states of a resize, in Nova's words."""
+    """The states of a resize or an evacuation, in Nova's words."""
+
+    ACCEPTED = "accepted"
+    """The evacuation has no result yet."""
 
     MIGRATING = "migrating"
     FINISHED = "finished"
@@ -18,16 +21,29 @@ class MigrationStatus(OpenStrEnum):
     REVERTING = "reverting"
     CONFIRMED = "confirmed"
     REVERTED = "reverted"
+    DONE = "done"
+    """The server runs on its new host."""
+    FAILED = "failed"
+    """The server was not evacuated."""
     ERROR = "error"
 
 
-ENDED = frozenset({MigrationStatus.CONFIRMED, MigrationStatus.REVERTED, MigrationStatus.ERROR})
+RESIZE, EVACUATION = "resize", "evacuation"
+ENDED = frozenset(
+    {
+        MigrationStatus.CONFIRMED,
+        MigrationStatus.REVERTED,
+        MigrationStatus.DONE,
+        MigrationStatus.FAILED,
+        MigrationStatus.ERROR,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Migration:
-    """`uuid` is the id of the action of the resize.  `user_id` and `project_id` are those of the user who requested the
-    resize."""
+    """`uuid` is the id of its action.  `user_id` and `project_id` are those of the user who requested it.  The
+    `dest_compute` of an evacuation is empty until a host is chosen."""
 
     uuid: ActionId
     instance_id: InstanceId
@@ -39,5 +55,5 @@ class Migration:
     project_id: str
     created_at: datetime
     updated_at: datetime
-    migration_type: str = "resize"
+    migration_type: str = RESIZE
     status: MigrationStatus = MigrationStatus.MIGRATING

@@ -89,6 +89,7 @@ class Verb(OpenStrEnum):
     SHELVE = "shelve"
     SHELVE_OFFLOAD = "shelveOffload"
     UNSHELVE = "unshelve"
+    EVACUATE = "evacuate"
     LOCK = "lock"
     UNLOCK = "unlock"
     RESET_STATE = "resetState"
@@ -204,6 +205,16 @@ _VERBS: Mapping[Verb, Transition] = {
         _V.ACTIVE,
         _ON,
         IMAGE_DEADLINE_S,
+        needs_placement=True,
+        uses_disks=True,
+    ),
+    Verb.EVACUATE: Transition(
+        _in(_V.ERROR),
+        _T.REBUILDING,
+        _V.ACTIVE,
+        None,
+        1800,
+        error_on_failure=True,
         needs_placement=True,
         uses_disks=True,
     ),

@@ -284,5 +284,10 @@ DELETE_IMAGE_MEMBER = Method(
     SUBJECT, "delete_image_member", DeleteImageMember, Ack, "End the sharing of an image with a project."
 )
 UPDATE_SERVICE = Method(
-    SUBJECT, "update_service", UpdateService, Ack, "Enable or disable a service, or force it down.", (NotFound,)
+    SUBJECT,
+    "update_service",
+    UpdateService,
+    Ack,
+    "Enable or disable a service, or force it down. Conflict: the host was given up and may have copies of servers.",
+    (NotFound, Conflict),
 )

@@ -92,6 +92,22 @@ class Adopted:
 
 
 @dataclass(frozen=True, slots=True)
+class ForgetHost:
+    """Give up a host that will not return."""
+
+    host: HostName
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """When the host was given up; how many servers lost their disks, and how many deletes this ended."""
+
+    at: datetime
+    servers: int = 0
+    deletes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class AskLastHeard:
     """A request without fields."""
 
@@ -230,6 +246,17 @@ ADOPT_HOST = Method(
     Adopted,
     "Assign a host to the process that was refused last. Conflict: no other process registered.",
     (NotFound, Conflict),
+)
+FORGET_HOST = Method(
+    SUBJECT,
+    "forget_host",
+    ForgetHost,
+    Forgotten,
+    "Give up a host that will not return. Conflict: it is alive.",
+    (NotFound, Conflict),
+    timeout_s=30,
+    attempt_s=10,
+    since=2,
 )
 CHECK_CONDUCTOR = Method(
     SUBJECT,

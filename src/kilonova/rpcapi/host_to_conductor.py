@@ -50,13 +50,15 @@ class RegisterHost:
 class Registered:
     """`epoch` grows with each process of a host; messages of an older process are refused with StaleWrite.  `rebooted`:
     this request is the first since the machine booted again; `resumed` guests are to be started.  `version` is the code
-    version of the conductor that replies, `conductors` the lowest one of the live conductors."""
+    version of the conductor that replies, `conductors` the lowest one of the live conductors.  `given_up`: an operator
+    has given the host up, and its copies of servers must not run (see LIST_COPIES)."""
 
     epoch: int
     rebooted: bool = False
     resumed: int = 0
     version: int = 1
     conductors: int = 1
+    given_up: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +274,30 @@ class GuestClasses:
 
 
 @dataclass(frozen=True, slots=True)
+class ListCopies:
+    host: HostName
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Copies:
+    """Instances that were on the host when an operator gave it up.  `superfluous`: they live on another host, or are
+    deleted.  The host may have the last copies of the `others`."""
+
+    superfluous: tuple[InstanceId, ...] = ()
+    others: tuple[InstanceId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CopiesRemoved:
+    """The hypervisor of the host does not know these guests, and their disks are removed."""
+
+    host: HostName
+    epoch: int
+    copies: tuple[InstanceId, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ReportInventory:
     host: HostName
     epoch: int
@@ -441,6 +467,19 @@ CLASSIFY_GUESTS = Method(
     GuestClasses,
     "Which of these guests should not be on this host.",
     STALE,
+)
+LIST_COPIES = Method(
+    SUBJECT,
+    "list_copies",
+    ListCopies,
+    Copies,
+    "The guests that may still be on a host that was given up: none of them may run.",
+    STALE,
+    changes=False,
+    since=2,
+)
+COPIES_REMOVED = Method(
+    SUBJECT, "copies_removed", CopiesRemoved, Ack, "A host that was given up has removed these copies.", STALE, since=2
 )
 REPORT_INVENTORY = Method(SUBJECT, "report_inventory", ReportInventory, Ack, "What the host has and offers.", STALE)
 SET_HOST_ENABLED = Method(

@@ -17,7 +17,7 @@ from tests.unit.compute.bench import Bench
 
 MORE_THAN_THE_CORE = sorted(verb for verb, operation in OPERATIONS.items() if operation.needs is not None)
 CORE = {Verb.CREATE, Verb.DELETE, Verb.START, Verb.STOP, Verb.REBOOT, Verb.PAUSE, Verb.UNPAUSE}
-BY_THE_CORE_TOO = {Verb.SHELVE_OFFLOAD, Verb.UNSHELVE}
+BY_THE_CORE_TOO = {Verb.SHELVE_OFFLOAD, Verb.UNSHELVE, Verb.EVACUATE}
 
 
 def test_each_operation_says_whether_it_needs_more_than_the_core() -> None:

@@ -216,7 +216,7 @@ def test_an_undo_waits_for_a_host_that_was_called_down(desk: Desk) -> None:
 
 def test_a_host_whose_service_is_deleted_is_not_waited_for(desk: Desk) -> None:
     first = item(desk, "h1", "a1").action
-    desk.write(lambda tx: lost_hosts.forget(tx, H2, desk.now))
+    desk.write(lambda tx: lost_hosts.forget(tx, H2, desk.now, "gone"))
     desk.write(_forget, H2)
     report(desk, first)
     assert states(desk) == ["leave@h1 done", "arrive@h2 failed", "leave@h1 open"]
@@ -225,7 +225,7 @@ def test_a_host_whose_service_is_deleted_is_not_waited_for(desk: Desk) -> None:
 def test_the_current_legs_host_can_be_forgotten_too(desk: Desk) -> None:
     report(desk, item(desk, "h1", "a1").action)
     item(desk, "h2", "b1")
-    desk.write(lambda tx: lost_hosts.forget(tx, H2, desk.now))
+    desk.write(lambda tx: lost_hosts.forget(tx, H2, desk.now, "gone"))
     assert states(desk) == ["leave@h1 done", "arrive@h2 failed", "leave@h1 open"]
 
 

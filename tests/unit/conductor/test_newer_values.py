@@ -36,7 +36,7 @@ def running(desk: Desk) -> Action:
     """An action that a newer conductor has handed out, of a verb that only it has."""
     desk.accept(Verb.STOP, "req-stop")
     (item,) = desk.fetch("t1").items
-    spoil(desk, "actions", "verb", "evacuate", item.action.id)
+    spoil(desk, "actions", "verb", "teleport", item.action.id)
     spoil(desk, "actions", "params", '{"to": "h2"}', item.action.id)
     return item.action
 
@@ -46,7 +46,7 @@ def test_work_of_a_newer_verb_is_neither_handed_out_nor_revoked(desk: Desk) -> N
     fetched = desk.fetch("t2", running=(action.leg_id,))
     assert (fetched.items, fetched.revoked, fetched.expired) == ((), (), ())
     assert desk.fetch("t3").items == ()  # also for a host that does not run it
-    assert raw(desk, "actions", "verb", action.id) == "evacuate"
+    assert raw(desk, "actions", "verb", action.id) == "teleport"
 
 
 def test_a_report_about_a_newer_verb_is_left_to_another_conductor(desk: Desk) -> None:
@@ -66,7 +66,7 @@ def test_a_delete_does_not_supersede_what_this_version_cannot_undo(desk: Desk) -
 def test_an_action_of_a_newer_verb_is_listed_as_it_is(desk: Desk) -> None:
     running(desk)
     newest, create = desk.actions()
-    assert (newest.verb, dict(newest.params), newest.is_known) == ("evacuate", {"to": "h2"}, False)  # type: ignore[call-overload]
+    assert (newest.verb, dict(newest.params), newest.is_known) == ("teleport", {"to": "h2"}, False)  # type: ignore[call-overload]
     assert create.verb is Verb.CREATE
 
 
@@ -74,7 +74,7 @@ def test_a_host_that_is_forced_down_keeps_its_newer_work(desk: Desk) -> None:
     action = running(desk)
     desk.write(lost_hosts.call_down, make.HOST, desk.now, forced=True)
     assert desk.newest_action().state is ActionState.OPEN
-    assert raw(desk, "actions", "verb", action.id) == "evacuate"
+    assert raw(desk, "actions", "verb", action.id) == "teleport"
 
 
 def test_an_abandoned_action_does_not_reopen_over_a_newer_request(desk: Desk) -> None:
@@ -83,7 +83,7 @@ def test_an_abandoned_action_does_not_reopen_over_a_newer_request(desk: Desk) ->
     desk.write(abandon, item.action, desk.now)
     desk.accept(Verb.REBOOT, "req-later", type="HARD")
     later = desk.newest_action()
-    spoil(desk, "actions", "verb", "evacuate", later.id)
+    spoil(desk, "actions", "verb", "teleport", later.id)
     desk.write(lost_hosts.call_down, make.HOST, desk.now, forced=False)
     assert [one.state for one in desk.actions()[:2]] == [ActionState.OPEN, ActionState.ABANDONED]
 
@@ -103,8 +103,8 @@ def test_a_request_in_a_newer_state_is_left_to_another_conductor(desk: Desk) -> 
     spoil(desk, "instances", "vm_state", "frozen", ONE)
     with pytest.raises(NotInThisVersion, match="vm_state frozen"):
         desk.accept(Verb.STOP, "req-stop")
-    with pytest.raises(NotInThisVersion, match="verb evacuate"):
-        desk.accept(Verb("evacuate"), "req-evacuate", TWO if desk.create(other(TWO)) else ONE)
+    with pytest.raises(NotInThisVersion, match="verb teleport"):
+        desk.accept(Verb("teleport"), "req-teleport", TWO if desk.create(other(TWO)) else ONE)
 
 
 def test_a_newer_vm_state_is_shown_as_unknown_and_no_report_replaces_it(desk: Desk) -> None:
@@ -136,7 +136,7 @@ def test_a_newer_leg_state_leaves_the_action_alone(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ({"verb": "evacuate"}, "verb: this version does not have evacuate"),
+        ({"verb": "teleport"}, "verb: this version does not have teleport"),
         ({"vm_state": "frozen"}, "vm_state: this version does not have frozen"),
     ],
 )

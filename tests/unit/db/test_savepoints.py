@@ -52,7 +52,7 @@ def test_an_instance_that_cannot_be_read_holds_up_no_other_work_of_its_host(desk
 
 def test_an_action_of_a_verb_that_is_not_known_holds_up_neither_the_host_nor_the_watch(desk: Desk) -> None:
     two_servers(desk)
-    spoil(desk, "actions", "verb", "evacuate", "action-1")
+    spoil(desk, "actions", "verb", "teleport", "action-1")
     assert [item.instance.id for item in desk.fetch("t1").items] == [TWO]
     desk.write(deadlines.count_time, 5.0, desk.now)
 

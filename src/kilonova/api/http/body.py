@@ -114,6 +114,38 @@ def json_object(data: bytes) -> dict[str, Any]:
     return value
 
 
+_NUL = "\0"
+_NUL_IN_JSON = b"\\u0000"
+NUL_IS_REFUSED = "The character U+0000 is not allowed."
+"""PostgreSQL cannot store this character in a text, so no API accepts it, on any database."""
+
+
+def refuse_nul(data: bytes) -> None:
+    """Raises InvalidInput, with the path, for JSON with the character U+0000 in a text.  JSON that is malformed is left
+    to the validation."""
+    if _NUL_IN_JSON not in data:
+        return
+    try:
+        path = _path_to_nul(from_json(data), ())
+    except ValueError:
+        return
+    if path is not None:
+        where = ".".join(part[:64] for part in path)
+        raise InvalidInput(f"Invalid input for field/attribute {where}. {NUL_IS_REFUSED}", path=where)
+
+
+def _path_to_nul(value: Any, path: tuple[str, ...]) -> tuple[str, ...] | None:
+    """The path of the first text with U+0000; for the name of a member, the path of the object."""
+    if isinstance(value, str):
+        return path if _NUL in value else None
+    members = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, member in members:
+        found = path if _NUL in str(name) else _path_to_nul(member, (*path, str(name)))
+        if found is not None:
+            return found
+    return None
+
+
 def refusal(exc: ValidationError) -> InvalidInput:
     """The first error in one sentence.  It does not repeat values, which may be secrets."""
     first = exc.errors(include_url=False, include_context=True, include_input=False)[0]

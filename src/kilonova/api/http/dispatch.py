@@ -4,14 +4,14 @@
 Request id, route, token, microversion, policy, query, body, handler; every exception on the way becomes a fault.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
 from starlette.types import Receive, Scope, Send
 
 from kilonova.api.http.bearer import context_of
-from kilonova.api.http.body import read_limited, validated
+from kilonova.api.http.body import NUL_IS_REFUSED, read_limited, refuse_nul, validated
 from kilonova.api.http.call import Call, Links, Reply
 from kilonova.api.http.deps import ApiDeps
 from kilonova.api.http.edge import Edge
@@ -157,6 +157,7 @@ class Application:
             if not context.project_id and not service.identity:
                 raise Forbidden("The token is for no project: log in with a project as its scope.")
             self.deps.policy.permit(route.rule, context, params)
+        _refuse_nul(params)
         query = Query(request.query_string)
         _check_query(route, query, request)
         call = Call(
@@ -180,6 +181,7 @@ class Application:
         if route.body is None and not route.whole:
             return await route.handler(call)
         data = await read_limited(call.chunks, call.headers, self.deps.settings.max_body_bytes)
+        refuse_nul(data)
         return await route.handler(call, data if route.body is None else validated(route.body, data, call.version))
 
     async def _authenticate(self, request: _Request) -> RequestContext:
@@ -207,6 +209,12 @@ def _refuse_bad_version(request: _Request) -> None:
     if request.negotiated.problem is not None:
         kind, message = request.negotiated.problem
         raise kind(message)
+
+
+def _refuse_nul(params: Mapping[str, str]) -> None:
+    for name, value in params.items():
+        if "\0" in value:
+            raise InvalidInput(f"Invalid input for path parameter {name}. {NUL_IS_REFUSED}", path=name)
 
 
 def _check_query(route: Route, query: Query, request: _Request) -> None:

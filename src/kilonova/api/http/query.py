@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 from urllib.parse import parse_qsl, urlencode
 
+from kilonova.api.http.body import NUL_IS_REFUSED
 from kilonova.base.errors import InvalidInput
 
 T = TypeVar("T")
@@ -60,6 +61,10 @@ class Query:
             )
         except ValueError as exc:
             raise InvalidInput(f"The query has more than {_MOST_ARGUMENTS} arguments.") from exc
+        for name, value in self.pairs:
+            if "\0" in name or "\0" in value:
+                name = name.replace("\0", "")[:64]
+                raise InvalidInput(f"Invalid input for query parameters {name}. {NUL_IS_REFUSED}", path=name)
 
     def names(self) -> Iterable[str]:
         return dict(self.pairs)

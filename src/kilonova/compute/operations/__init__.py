@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from kilonova.compute.operation import Operation
 from kilonova.compute.operations.create import CREATE
 from kilonova.compute.operations.delete import DELETE
+from kilonova.compute.operations.evacuate import EVACUATE
 from kilonova.compute.operations.pause import PAUSE, UNPAUSE
 from kilonova.compute.operations.reboot import REBOOT
 from kilonova.compute.operations.rebuild import REBUILD
@@ -23,4 +24,4 @@ _POWER = (STOP, START, REBOOT, PAUSE, UNPAUSE, SUSPEND, RESUME)
 _DISKS = (REBUILD, RESCUE, UNRESCUE, RESIZE, CONFIRM_RESIZE, REVERT_RESIZE)
 _IMAGES = (CREATE_IMAGE, CREATE_BACKUP, SHELVE, SHELVE_OFFLOAD, UNSHELVE)
 
-OPERATIONS: Mapping[str, Operation] = {op.name: op for op in (CREATE, DELETE, *_POWER, *_DISKS, *_IMAGES)}
+OPERATIONS: Mapping[str, Operation] = {op.name: op for op in (CREATE, EVACUATE, DELETE, *_POWER, *_DISKS, *_IMAGES)}

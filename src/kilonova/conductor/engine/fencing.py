@@ -15,8 +15,9 @@ NOBODY = ""
 """The process id of a host that an operator took from its process."""
 
 
-def check_epoch(tx: Transaction, host: HostName, epoch: int) -> None:
-    """Raises StaleWrite unless this is the host's current process; HostSuperseded when the host has a newer process.
+def check_epoch(tx: Transaction, host: HostName, epoch: int) -> HostProcess:
+    """The host's current process.  Raises StaleWrite unless it is this one; HostSuperseded when the host has a newer
+    process.
 
     If the record has an older process (the database was restored, or an operator deleted the service), the error is
     StaleWrite and the caller registers again.
@@ -34,7 +35,9 @@ def check_epoch(tx: Transaction, host: HostName, epoch: int) -> None:
             host=host,
             epoch=epoch,
             newer=known.epoch,
+            process_id=known.process_id,
         )
+    return known
 
 
 def described(process: HostProcess) -> str:

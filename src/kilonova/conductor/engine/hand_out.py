@@ -8,15 +8,13 @@ from operator import itemgetter
 
 import structlog
 
-from kilonova.base.errors import DatabaseUnreadable, NotFound
 from kilonova.conductor.engine.fencing import check_epoch
-from kilonova.db.readers import actions as read_actions
-from kilonova.db.readers import hosts as read_hosts
-from kilonova.db.readers import instances as read_instances
+from kilonova.db.readers import work as read_work
 from kilonova.db.transaction import Transaction
 from kilonova.db.writers import actions as write_actions
 from kilonova.objects.action import Action
 from kilonova.objects.ids import ActionId, AttemptId
+from kilonova.objects.instance import Instance
 from kilonova.objects.states import VERBS
 from kilonova.rpc.bus import USUAL_PAYLOAD
 from kilonova.rpcapi.host_to_conductor import FETCH
@@ -33,15 +31,23 @@ def hand_out(tx: Transaction, request: Fetch, now: datetime, max_payload: int = 
     """Three lists for a host.  The first has open actions whose current leg belongs to the host and does not run yet,
     as many as one message takes, now under the host's attempt.  The second has legs that the host runs and that are no
     longer current.  The third has legs that it runs and whose deadline has passed.  A host that an operator has forced
+<<<<<<< HEAD
+    down gets nothing.  Raises StaleWrite for an older process of the host."""
+    if check_epoch(tx, request.host, request.epoch).forced_down:
+        return Fetched((), ())
+    work = list(read_work.open_of_host(tx, request.host))
+    open_actions = [action for action, _ in work]
+=======
     down gets nothing.  Actions of a newer version are in none of the lists.  Raises StaleWrite for an older process of
     the host."""
     check_epoch(tx, request.host, request.epoch)
     if read_hosts.is_forced_down(tx, request.host):
         return Fetched((), ())
     open_actions, others = read_actions.known_and_others(tx, request.host)
+>>>>>>> main
     running = frozenset(request.running)
-    fresh = [action for action in open_actions if action.leg_id not in running]
-    readable, unreadable = _work(tx, fresh, request.attempt, max_payload)
+    fresh = [one for one in work if one[0].leg_id not in running]
+    readable, unreadable = _items(fresh, request.attempt, max_payload)
     items = tuple(item for item, _ in fitting(readable, itemgetter(1), reply_bytes(max_payload)))
     write_actions.hand_out(tx, [item.action for item in items], now)
     current = {action.leg_id for action in open_actions}
@@ -50,19 +56,16 @@ def hand_out(tx: Transaction, request: Fetch, now: datetime, max_payload: int = 
     return Fetched(items, revoked, more=len(items) + len(unreadable) < len(fresh), expired=expired)
 
 
-def _work(
-    tx: Transaction, actions: list[Action], attempt: AttemptId, max_payload: int
+def _items(
+    work: list[tuple[Action, Instance | None]], attempt: AttemptId, max_payload: int
 ) -> tuple[Iterator[tuple[WorkItem, int]], list[ActionId]]:
     """The actions with their instances, and the size of each in a message; and the skipped actions, whose instances
-    cannot be read or are larger than a message."""
+    could not be read or are larger than a message."""
     passed_over: list[ActionId] = []
 
     def items() -> Iterator[tuple[WorkItem, int]]:
-        for action in actions:
-            try:
-                instance = read_instances.get_known(tx, action.instance_id)[0]
-            except (NotFound, DatabaseUnreadable) as exc:
-                log.error("an action is held back: its instance cannot be read", action=action.id, error=repr(exc))
+        for action, instance in work:
+            if instance is None:
                 passed_over.append(action.id)
                 continue
             item = WorkItem(action.with_leg(replace(action.leg, attempt=attempt)), instance)

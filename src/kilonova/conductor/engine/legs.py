@@ -128,6 +128,9 @@ def _without_unreachable(tx: Transaction, action: Action, legs: Legs) -> Legs:
         leg = legs[current_index(legs)]
         assert leg.host is not None
         if read_hosts.process_of(tx, leg.host) is None:
+            if VERBS[action.verb].until_done:  # nothing of the guest will return with the host
+                legs = after_success(legs, None)
+                continue
             message = f"Host {leg.host} does not exist any more: an operator has deleted its service."
         elif leg.undoes is None and not VERBS[action.verb].preempts and read_hosts.is_forced_down(tx, leg.host):
             message = f"An operator forced host {leg.host} down before its part of {action.verb} began."

@@ -16,9 +16,10 @@ from kilonova.conductor.verbs.handler import Outcome
 from kilonova.conductor.verbs.start_after_boot import resume_after
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import instances as read_instances
+from kilonova.db.readers import work as read_work
+from kilonova.db.readers.work import Work
 from kilonova.db.transaction import Transaction
 from kilonova.db.writers import actions as write_actions
-from kilonova.objects.action import Action
 from kilonova.objects.ids import ActionRef, HostName
 from kilonova.objects.leg import moves_on
 from kilonova.objects.states import ActionState, Verb
@@ -43,7 +44,8 @@ def finish(tx: Transaction, report: Finish, new_id: NewId, now: datetime) -> Fin
 
     A report also continues an abandoned action, unless the instance has a newer request.
     """
-    action = read_actions.get(tx, report.leg.action_id)
+    work = read_work.of_action(tx, report.leg.action_id)
+    action = work.action
     check_attempt(action, report)
     check_known(action)
     write_actions.record_events(tx, action.id, report.attempt, report.events)
@@ -53,12 +55,14 @@ def finish(tx: Transaction, report: Finish, new_id: NewId, now: datetime) -> Fin
         action.state is ActionState.ABANDONED and reopen_abandoned(tx, action, now)
     ):
         place = ActionRef(action.id, action.request_id) if moves_on(action.legs) and report.succeeded else None
-        return Finished(action.verb, _finish_open(tx, action, report, new_id, now), place)
+        return Finished(action.verb, _finish_open(tx, work, report, new_id, now), place)
     return Finished(action.verb)
 
 
-def _finish_open(tx: Transaction, action: Action, report: Finish, new_id: NewId, now: datetime) -> HostName | None:
-    instance, is_deleted = read_instances.get_known(tx, action.instance_id)
+def _finish_open(tx: Transaction, work: Work, report: Finish, new_id: NewId, now: datetime) -> HostName | None:
+    action, instance, is_deleted, _ = work
+    if action.state is ActionState.ABANDONED:  # it was reopened, which has changed its instance
+        instance, is_deleted = read_instances.get_known(tx, action.instance_id)
     outcome = Outcome(report.succeeded, report.power, report.message, report.of_host)
     if is_deleted:
         return end_leg_of_deleted(tx, action, instance, outcome, now)

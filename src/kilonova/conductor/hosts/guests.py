@@ -13,6 +13,7 @@ from kilonova.conductor.engine.fencing import check_epoch
 from kilonova.conductor.verbs import power_update
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import instances as read_instances
+from kilonova.db.readers import tombstones as read_tombstones
 from kilonova.db.savepoints import each_in_savepoint
 from kilonova.db.transaction import Transaction
 from kilonova.db.writers import instances as write_instances
@@ -46,13 +47,17 @@ def list_expected(tx: Transaction, request: ListExpected) -> Expected:
 
 
 def classify_guests(tx: Transaction, request: ClassifyGuests, reply_limit: int = REPLY_BYTES) -> GuestClasses:
-    """Which guests on a host should not be there, in a reply of at most `reply_limit` bytes.  Raises StaleWrite."""
+    """Which guests on a host should not be there, in a reply of at most `reply_limit` bytes.  A superfluous copy on a
+    host that was given up counts as deleted there.  Raises StaleWrite."""
     check_epoch(tx, request.host, request.epoch)
     known = read_instances.get_all_known(tx, request.guests)
+    copies = read_tombstones.superfluous_among(tx, request.host, request.guests)
     deleted: list[Instance] = []
     elsewhere: list[InstanceId] = []
     for instance, is_deleted in known:
-        if instance.host != request.host:
+        if instance.id in copies:
+            deleted.append(instance)
+        elif instance.host != request.host:
             elsewhere.append(instance.id)
         elif is_deleted:
             deleted.append(instance)

@@ -11,6 +11,7 @@ from datetime import datetime
 from kilonova.conductor.hosts.register import register
 from kilonova.conductor.verbs.start_after_boot import resume_host
 from kilonova.db.readers import hosts as read_hosts
+from kilonova.db.readers import tombstones as read_tombstones
 from kilonova.db.transaction import Transaction
 from kilonova.rpcapi.host_to_conductor import Registered, RegisterHost
 
@@ -30,4 +31,5 @@ def enroll(
     resumed = 0
     if rebooted and request.resume_guests:
         resumed = resume_host(tx, request.host, new_id, now)
-    return Registered(epoch, rebooted, resumed)
+    given_up = read_tombstones.forgotten(tx, request.host) is not None
+    return Registered(epoch, rebooted, resumed, given_up=given_up)

@@ -46,9 +46,12 @@ def call_down(tx: Transaction, host: HostName, now: datetime, *, forced: bool) -
         end.reopen_abandoned(tx, action, now)
 
 
-def forget(tx: Transaction, host: HostName, now: datetime) -> None:
-    """An operator has decided that the host will not return: nothing waits for it, and its addresses are free."""
+def forget(tx: Transaction, host: HostName, now: datetime, message: str) -> int:
+    """An operator has decided that the host will not return: nothing waits for it, and the addresses of deleted servers
+    are free.  `message` is the reason.  Returns the number of deletes that it ends."""
     delete_for_users(tx, host, now)
+    deletes = 0
     for action in read_actions.open_of_host(tx, host):
-        message = f"The service of host {host} was deleted by an operator: the rest of the guest there was not removed."
+        deletes += VERBS[action.verb].until_done
         legs.forget_leg(tx, action, message, now)
+    return deletes

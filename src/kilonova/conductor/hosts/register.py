@@ -7,13 +7,11 @@ from typing import Any
 from kilonova.base.errors import Conflict, Forbidden, NotFound
 from kilonova.base.unset import UNSET
 from kilonova.conductor.engine.fencing import check_epoch
-from kilonova.conductor.hosts import declared_networks, lost_hosts
+from kilonova.conductor.hosts import declared_networks, forgotten, lost_hosts
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers import instances as read_instances
 from kilonova.db.readers.hosts import COMPUTE
 from kilonova.db.transaction import Transaction
-from kilonova.db.writers import aggregates as write_aggregates
-from kilonova.db.writers import contests as write_contests
 from kilonova.db.writers import hosts as write_hosts
 from kilonova.rpcapi.api_to_conductor import UpdateService
 from kilonova.rpcapi.api_to_conductor_admin import DeleteService
@@ -36,8 +34,10 @@ def register(tx: Transaction, request: RegisterHost, service_id: str, now: datet
         "up": True,
     }
     if known is None:
-        write_hosts.insert_service(tx, now, id=service_id, host=request.host, binary=COMPUTE, epoch=1, **values)
-        return 1
+        epoch = forgotten.first_epoch(tx, request.host)
+        write_hosts.insert_service(tx, now, id=service_id, host=request.host, binary=COMPUTE, epoch=epoch, **values)
+        forgotten.keep_out(tx, request.host, now)
+        return epoch
     if known.process_id == request.process_id:
         return known.epoch
     write_hosts.update_service(tx, request.host, COMPUTE, now, epoch=known.epoch + 1, **values)
@@ -70,11 +70,13 @@ def set_enabled(tx: Transaction, request: SetHostEnabled, now: datetime) -> None
 
 def operator_update(tx: Transaction, request: UpdateService, now: datetime) -> None:
     """An operator's setting takes precedence over the host's report.  To force a host down ends its work in progress
-    (see lost_hosts).  Raises NotFound."""
+    (see lost_hosts).  Raises NotFound; Conflict for a host that was given up and may have copies."""
     service = read_hosts.get_service(tx, request.service_id)
     values: dict[str, Any] = {}
     if request.disabled is not UNSET:
         values = {"disabled": request.disabled, "disabled_reason": request.disabled_reason, "disabled_by_host": False}
+        if not request.disabled and service.binary == COMPUTE:
+            forgotten.take_back(tx, service.host)
     if request.forced_down is not UNSET:
         values["forced_down"] = request.forced_down
     write_hosts.update_service_by_id(tx, request.service_id, now, **values)
@@ -100,7 +102,7 @@ def delete_service(tx: Transaction, request: DeleteService, now: datetime) -> No
             f"Unable to delete compute service that is hosting instances. Migrate or delete the instances on "
             f"{service.host} first."
         )
-    lost_hosts.forget(tx, service.host, now)
-    write_aggregates.remove_host(tx, service.host)
-    write_contests.forget(tx, service.host)
-    write_hosts.delete_service(tx, service)
+    message = f"The service of host {service.host} was deleted by an operator: the rest of the guest was not removed."
+    lost_hosts.forget(tx, service.host, now, message)
+    known = read_hosts.process_of(tx, service.host)
+    forgotten.remove(tx, service, known.epoch if known is not None else 0)

@@ -21,14 +21,17 @@ def give(
     networks: tuple[HostNetwork, ...],
     instance: Instance,
     wanted: Mapping[str, str],
+    project: int | None = None,
 ) -> tuple[Address, ...] | Refusal:
-    """Reserve an address of each network: the requested address in `wanted`, if there is one.  An instance that returns
-    to a host (or to the same wire) keeps the address that it has there; its addresses elsewhere are released.  Its NIC
-    keeps its MAC.  After a refusal its addresses are unchanged."""
+    """Reserve an address of each network: the requested address in `wanted`, if there is one.  `project` is the number
+    of the project, if it has one already.  An instance that returns to a host (or to the same wire) keeps the address
+    that it has there; its addresses elsewhere are released.  On another host it gets the same address if the host can
+    have it and it is free.  Its NIC keeps its MAC.  After a refusal its addresses are unchanged."""
     before = write_instances.reservations(tx, instance.id) if instance.addresses else frozenset[Reservation]()
     left = list(instance.addresses)
     given: tuple[Address, ...] = ()
-    project = write_instances.number_project(tx, instance.project_id) if networks else 0
+    if project is None:
+        project = write_instances.number_project(tx, instance.project_id) if networks else 0
     if project is None:
         return Refusal(host, "NetworkFilter", "every number of a project is taken")
     for network in networks:
@@ -37,7 +40,9 @@ def give(
             left.remove(one)
         if one is None or not _reservations(host, network, one) <= before:
             mac = one.mac if one is not None else mac_of(instance.id, len(given), project)
-            one = _take(tx, host, network, instance.id, mac, wanted.get(network.name, ""))
+            same = "" if one is None or network.name in wanted else one.address
+            one = _take(tx, host, network, instance.id, mac, same) if same else None
+            one = one or _take(tx, host, network, instance.id, mac, wanted.get(network.name, ""))
         if one is None:
             write_instances.release_addresses(tx, instance.id, but=before)
             return Refusal(host, "NetworkFilter", _none_free(network, wanted))

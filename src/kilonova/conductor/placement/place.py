@@ -14,20 +14,22 @@ from kilonova.config.filter_scheduler import DEFAULTS, FilterSchedulerSettings
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers import instances as read_instances
+from kilonova.db.readers import work as read_work
 from kilonova.db.transaction import Transaction
 from kilonova.db.writers import actions as write_actions
 from kilonova.db.writers import hosts as write_hosts
 from kilonova.db.writers import instances as write_instances
+from kilonova.db.writers import migrations as write_migrations
 from kilonova.db.writers import placements as write_placements
 from kilonova.objects.action import Action
-from kilonova.objects.action_params import CreateParams, UnshelveParams
+from kilonova.objects.action_params import CreateParams, EvacuateParams, UnshelveParams
 from kilonova.objects.hardware import needs
 from kilonova.objects.ids import ActionId, HostName, InstanceId
 from kilonova.objects.instance import Address, Instance
 from kilonova.objects.leg import tried
 from kilonova.objects.placement import Choice, Refusal, recorded
 from kilonova.objects.service import ComputeNode, HostNetwork
-from kilonova.objects.states import TaskState
+from kilonova.objects.states import TaskState, Verb
 from kilonova.scheduler.choose import choose, explain
 from kilonova.scheduler.request import PlacementRequest
 
@@ -57,10 +59,11 @@ def place(
     and the instance's fault contains the refusal of each filter.  What was considered is recorded
     (db/readers/placements).  An action that is no longer open, or has a host already, does not change.
     """
-    action = read_actions.take_to_place(tx, action_id)
-    if action is None or action.host is not None or not read_actions.is_open(action):
+    work = read_work.to_place(tx, action_id)
+    action = work.action
+    if work.is_deleted or action.host is not None or not read_actions.is_open(action):
         return None
-    attempt = _Attempt(action, read_instances.get(tx, action.instance_id), now)
+    attempt = _Attempt(action, work.instance, now, work.project_number)
     where = _place_of(attempt.instance, action)
     wanted = _request(tx, attempt.instance, where, look.rules)
     if look.nodes is not None and (host := _try(tx, attempt, where, choose(wanted, look.nodes, random), look.nodes)):
@@ -82,11 +85,13 @@ def place(
 
 @dataclass(frozen=True, slots=True)
 class _Attempt:
-    """A placement in progress.  `lost`: the candidates that could not take the instance."""
+    """A placement in progress.  `project_number`: None before the project's first server with a network.  `lost`: the
+    candidates that could not take the instance."""
 
     action: Action
     instance: Instance
     now: datetime
+    project_number: int | None = None
     lost: list[Refusal] = field(default_factory=list[Refusal])
 
 
@@ -125,7 +130,10 @@ def _place_of(instance: Instance, action: Action) -> _Place:
     params = action.params
     if not isinstance(params, CreateParams):  # an offloaded instance returns to the networks that it was on
         zone = params.availability_zone if isinstance(params, UnshelveParams) else None
-        return _Place(zone or instance.requested_zone, tuple(address.network for address in instance.addresses))
+        networks = tuple(address.network for address in instance.addresses)
+        if isinstance(params, EvacuateParams):
+            return _Place(instance.requested_zone, networks, host=params.host, tried=frozenset(params.excluded))
+        return _Place(zone or instance.requested_zone, networks)
     pairs = zip(params.networks, params.fixed_ips, strict=False)
     return _Place(
         # A record of an older API has the requested zone of a new server as its own zone.
@@ -176,7 +184,7 @@ def _take(tx: Transaction, attempt: _Attempt, place: _Place, node: ComputeNode) 
     addresses: tuple[Address, ...] | Refusal = ()
     if instance.wants_network:
         networks = _networks(node, place.networks)
-        addresses = addressing.give(tx, host, networks, instance, place.addresses)
+        addresses = addressing.give(tx, host, networks, instance, place.addresses, attempt.project_number)
     if isinstance(addresses, Refusal):
         write_hosts.release(tx, host, instance)
         return addresses
@@ -188,9 +196,11 @@ def _take(tx: Transaction, attempt: _Attempt, place: _Place, node: ComputeNode) 
         node=node.inventory.node,
         availability_zone=node.service.zone,
         addresses=addresses,
-        task_state=TaskState.SPAWNING,
+        task_state=TaskState.REBUILDING if action.verb is Verb.EVACUATE else TaskState.SPAWNING,
     )
     write_actions.put_legs(tx, action.id, action.with_leg(replace(action.leg, host=host)).legs, attempt.now)
+    if action.verb is Verb.EVACUATE:
+        write_migrations.choose_destination(tx, action.id, host)
     return None
 
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Places actions that have no host: at once where they were accepted, and again if that was lost or they wait.
 
-Any conductor may place any action.  The transaction locks the action and does nothing if it has a host already, so an
-action that two conductors place is placed once.
+Any conductor may place any action.  The transaction does nothing if the action has a host already, so an action that
+two conductors place is placed once.
 """
 
 import asyncio

@@ -8,7 +8,6 @@ from kilonova.conductor import outbox, quota, server_groups
 from kilonova.conductor.verbs.handler import Columns, Ending, VerbHandler
 from kilonova.conductor.verbs.new_action import new_action
 from kilonova.config.quota import QuotaSettings
-from kilonova.db.readers import actions as read_actions
 from kilonova.db.transaction import Transaction
 from kilonova.db.writers import actions as write_actions
 from kilonova.db.writers import instances as write_instances
@@ -30,17 +29,18 @@ def create(
 
     Raises OverQuota, InvalidInput (the server group does not exist).  Without `quotas` no limit applies.
     """
-    if read_actions.is_known(tx, request.instances[0].id, request.context.request_id):
+    if not write_instances.insert(tx, request.instances[0]):
         return []
     count = quota.take_for(tx, quotas, request.instances, request.least)
     new = request.instances[:count]
     params = CreateParams(request.networks, request.fixed_ips, request.host, request.same_host, request.different_host)
-    for instance, action_id in zip(new, action_ids, strict=False):
+    for instance in new[1:]:
         write_instances.insert(tx, instance)
+    for instance, action_id in zip(new, action_ids, strict=False):
         legs = one_leg(instance.host, Verb.CREATE)
         accepted = AcceptAction(request.context, instance.id, Verb.CREATE)
         action = new_action(action_id, instance, accepted, params, legs, now)
-        write_actions.insert(tx, action)
+        write_actions.insert_first(tx, action)
         outbox.began(tx, action, instance, now)
     server_groups.join(tx, quotas, new)
     return list(action_ids[:count])

@@ -3,11 +3,23 @@
 
 from collections.abc import Mapping
 
-from kilonova.conductor.verbs import create, delete, lock, power, rebuild, rescue, reset_state, resize, shelve, snapshot
+from kilonova.conductor.verbs import (
+    create,
+    delete,
+    evacuate,
+    lock,
+    power,
+    rebuild,
+    rescue,
+    reset_state,
+    resize,
+    shelve,
+    snapshot,
+)
 from kilonova.conductor.verbs.handler import VerbHandler
 from kilonova.objects.states import Verb
 
-_FAMILIES = (create, delete, lock, power, rebuild, rescue, reset_state, resize, shelve, snapshot)
+_FAMILIES = (create, delete, evacuate, lock, power, rebuild, rescue, reset_state, resize, shelve, snapshot)
 
 HANDLERS: Mapping[Verb, VerbHandler] = {
     verb: handler for family in _FAMILIES for verb, handler in family.HANDLERS.items()

@@ -10,7 +10,7 @@ import structlog
 from kilonova.base.errors import DatabaseUnreadable, NotFound
 from kilonova.db.codec import ACTIONS, EVENTS
 from kilonova.db.schema import action_events, actions, instances
-from kilonova.db.transaction import Snapshot, Transaction
+from kilonova.db.transaction import Snapshot
 from kilonova.objects.action import Action, ActionEvent
 from kilonova.objects.action_params import image_made_with
 from kilonova.objects.ids import ActionId, ActionRef, HostName, ImageId, InstanceId
@@ -20,7 +20,6 @@ log = structlog.get_logger(__name__)
 
 # Built once: building a statement costs more than running it.
 _OF_ID = sa.select(actions).where(actions.c.id == sa.bindparam("of_id"))
-_TO_PLACE = _OF_ID.with_for_update(nowait=False, skip_locked=True)
 _OPEN_OF_INSTANCE = sa.select(actions).where(
     actions.c.instance_id == sa.bindparam("of_id"), actions.c.state == sa.literal_column("'open'")
 )
@@ -78,16 +77,6 @@ def get(snapshot: Snapshot, action_id: ActionId) -> Action:
     return ACTIONS.load(row)
 
 
-def take_to_place(tx: Transaction, action_id: ActionId) -> Action | None:
-    """An action, locked until the end of the transaction; None while another conductor has it.  (SQLite has one writer
-    at a time and needs no lock.)  Raises NotFound."""
-    row = tx.execute(_TO_PLACE, {"of_id": action_id}).mappings().first()
-    if row is None:
-        get(tx, action_id)
-        return None
-    return ACTIONS.load(row)
-
-
 def events(snapshot: Snapshot, action_id: ActionId) -> list[ActionEvent]:
     """The steps of all attempts at an action, in the order of their start."""
     query = sa.select(action_events).where(action_events.c.action_id == action_id)
@@ -116,12 +105,6 @@ def known_and_others(snapshot: Snapshot, host: HostName) -> tuple[list[Action], 
 def unplaced(snapshot: Snapshot) -> list[ActionRef]:
     """Open actions that need a host and have none yet."""
     return [ActionRef(row.id, row.request_id) for row in snapshot.execute(_UNPLACED)]
-
-
-def take_unplaced(tx: Transaction, limit: int) -> list[ActionRef]:
-    """The oldest open actions that need a host, without those that another transaction has taken and not ended yet."""
-    taken = _UNPLACED.limit(limit).with_for_update(skip_locked=True)  # (SQLite has one writer at a time, and no locks)
-    return [ActionRef(row.id, row.request_id) for row in tx.execute(taken)]
 
 
 def all_open(snapshot: Snapshot) -> list[Action]:

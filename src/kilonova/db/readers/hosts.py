@@ -41,6 +41,7 @@ class HostProcess(NamedTuple):
     registered_at: datetime | None
     left_at: datetime | None
     up: bool
+    forced_down: bool = False
 
 
 class HostLevel(NamedTuple):

@@ -32,6 +32,11 @@ def insert(tx: Transaction, action: Action) -> None:
     newest = tx.execute(_NEWEST, {"of_id": action.instance_id}).scalar()
     if newest is not None and newest >= action.started_at:
         action = replace(action, started_at=newest + _NEXT)
+    insert_first(tx, action)
+
+
+def insert_first(tx: Transaction, action: Action) -> None:
+    """Record the first action of a new instance."""
     tx.execute(_INSERT, ACTIONS.dump(action) | {"host": action.host})
 
 
@@ -91,14 +96,8 @@ def _columns(legs: Legs) -> dict[str, Any]:
 
 
 def record_events(tx: Transaction, action_id: ActionId, attempt: AttemptId, events: Iterable[ActionEvent]) -> None:
-    """Add or complete events; a repeat changes nothing."""
-    values = [
-        {
-            "action_id": action_id,
-            "attempt": attempt,
-            **EVENTS.dump(event),
-        }
-        for event in events
-    ]
+    """Add or complete events; a repeat changes nothing.  Of two events with the same name the later one is kept."""
+    newest = {event.name: event for event in events}
+    values = [{"action_id": action_id, "attempt": attempt, **EVENTS.dump(event)} for event in newest.values()]
     if values:
         tx.execute(_PUT_EVENT.on(tx), values)

@@ -31,9 +31,8 @@ from kilonova.objects.service import HostNetwork
 FLOATING = "/loopback"
 """The network name under which the host's own addresses are recorded; no network can have this name."""
 
-_INSERT = sa.insert(instances)
+_INSERT = Upsert(instances, ("id",))
 _OF_ID = sa.update(instances).where(instances.c.id == sa.bindparam("of_id"))
-_IS_KNOWN = sa.select(instances.c.id).where(instances.c.id == sa.bindparam("of_id"))
 _NUMBER = sa.select(project_numbers.c.number).where(project_numbers.c.project_id == sa.bindparam("of_project"))
 _RESERVE = Upsert(addresses, ("host", "network", "value"))
 _COUNTED = {"preserve_rowcount": True}
@@ -43,16 +42,27 @@ _IN_RANGE = sa.and_(
     addresses.c.network == sa.bindparam("of_network"),
     addresses.c.value.between(sa.bindparam("first"), sa.bindparam("last")),
 )
-_HIGHEST = sa.select(sa.func.max(addresses.c.value)).where(_IN_RANGE)
+_FOLLOWING = (
+    sa.select(sa.func.coalesce(sa.func.max(addresses.c.value) + 1, sa.bindparam("first")).label("value"))
+    .where(_IN_RANGE)
+    .subquery()
+)
+_TAKE_FOLLOWING = Upsert(
+    addresses,
+    ("host", "network", "value"),
+    source=sa.select(
+        sa.bindparam("holder", type_=sa.String),
+        sa.bindparam("of_network", type_=sa.String),
+        _FOLLOWING.c.value,
+        sa.bindparam("for_instance", type_=sa.String),
+    ).where(_FOLLOWING.c.value <= sa.bindparam("last")),
+)
 _TAKEN = sa.select(addresses.c.value).where(_IN_RANGE)
 
 
 def insert(tx: Transaction, instance: Instance) -> bool:
     """Record a new instance; False if its id is known already (the same request, delivered again)."""
-    if tx.execute(_IS_KNOWN, {"of_id": instance.id}).first() is not None:
-        return False
-    tx.execute(_INSERT, INSTANCES.dump(instance))
-    return True
+    return tx.execute(_INSERT.on(tx), INSTANCES.dump(instance), execution_options=_COUNTED).rowcount == 1
 
 
 def update(tx: Transaction, instance_id: InstanceId, now: datetime, **values: Any) -> None:
@@ -74,11 +84,10 @@ def take_address(tx: Transaction, host: HostName, network: HostNetwork, instance
     first, last = network.bounds
     holder, wire = read_addresses.place_of(host, network)
     here = {"holder": holder, "of_network": wire, "first": first, "last": last}
-    highest = tx.execute(_HIGHEST, here).scalar()
-    following = first if highest is None else highest + 1
-    for value in range(following, min(following + MOST_TRIES, last + 1)):
-        if _reserve(tx, holder, wire, value, instance_id):
-            return str(ip_address(value))
+    following = _TAKE_FOLLOWING.on(tx).returning(addresses.c.value)
+    value = tx.execute(following, {**here, "for_instance": instance_id}).scalar()
+    if value is not None:
+        return str(ip_address(value))
     taken = {row.value for row in tx.execute(_TAKEN, here)}
     gaps = (value for value in range(first, last + 1) if value not in taken)
     for value in islice(gaps, MOST_TRIES):

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from kilonova.db.codec import MIGRATIONS
 from kilonova.db.schema import migrations
 from kilonova.db.transaction import Transaction
-from kilonova.objects.ids import InstanceId
+from kilonova.objects.ids import HostName, InstanceId
 from kilonova.objects.migration import ENDED, Migration, MigrationStatus
 
 
@@ -20,6 +20,11 @@ def insert(tx: Transaction, migration: Migration) -> None:
 def pass_to(tx: Transaction, instance_id: InstanceId, status: MigrationStatus, now: datetime) -> None:
     """Set the status of the instance's unfinished migration; the new status may be a final one."""
     _pass(tx, instance_id, frozenset(MigrationStatus) - ENDED, status, now)
+
+
+def choose_destination(tx: Transaction, uuid: str, host: HostName) -> None:
+    """An evacuation has a host."""
+    tx.execute(sa.update(migrations).where(migrations.c.uuid == uuid).values(dest_compute=host))
 
 
 def close(tx: Transaction, instance_id: InstanceId, now: datetime) -> None:

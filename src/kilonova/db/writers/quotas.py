@@ -7,6 +7,7 @@ from dataclasses import asdict, fields
 import sqlalchemy as sa
 
 from kilonova.db.dialect import Upsert
+from kilonova.db.readers.quotas import DEFAULT_CLASS
 from kilonova.db.schema import quota_usages, quotas
 from kilonova.db.transaction import Transaction
 from kilonova.objects.quota import UNLIMITED, Limits, Usage
@@ -37,6 +38,14 @@ def take(tx: Transaction, project_id: str, wanted: Usage, limits: Limits) -> boo
     return tx.execute(_TAKE, values).rowcount == 1
 
 
+def take_within_limits(tx: Transaction, project_id: str, wanted: Usage, defaults: Limits) -> bool:
+    """Add to a project's usage within the limits that are recorded, or `defaults`: one statement.  False when something
+    does not fit, or the project has no usage yet: then nothing is changed."""
+    values = {"project": project_id, **{f"more_{name}": amount for name, amount in asdict(wanted).items()}}
+    values |= {f"most_{name}": defaults[name] for name in asdict(wanted)}
+    return tx.execute(_TAKE_WITHIN_LIMITS, values).rowcount == 1
+
+
 def move(tx: Transaction, project_id: str, by: Usage) -> None:
     """Add to a project's usage, or subtract with negative amounts, without a check of the limits."""
     values = {"project": project_id, **{f"more_{name}": amount for name, amount in asdict(by).items()}}
@@ -55,9 +64,22 @@ def _fits(name: str) -> sa.ColumnElement[bool]:
     return sa.or_(more <= 0, most == UNLIMITED, quota_usages.c[name] + more <= most)
 
 
+def _limit(project: sa.ColumnElement[str], name: str) -> sa.ScalarSelect[int]:
+    query = sa.select(quotas.c.hard_limit).where(quotas.c.project_id == project, quotas.c.resource == name)
+    return query.scalar_subquery()
+
+
+def _fits_recorded(name: str) -> sa.ColumnElement[bool]:
+    more, default = sa.bindparam(f"more_{name}", type_=sa.Integer), sa.bindparam(f"most_{name}", type_=sa.Integer)
+    own, of_all = _limit(sa.bindparam("project", type_=sa.String), name), _limit(sa.literal(DEFAULT_CLASS), name)
+    most = sa.func.coalesce(own, of_all, default)
+    return sa.or_(more <= 0, most == UNLIMITED, quota_usages.c[name] + more <= most)
+
+
 _COUNTED = tuple(field.name for field in fields(Usage))
 _OF_PROJECT = sa.update(quota_usages).where(quota_usages.c.project_id == sa.bindparam("project"))
 _MOVE = _OF_PROJECT.values({name: quota_usages.c[name] + sa.bindparam(f"more_{name}") for name in _COUNTED})
 _TAKE = _MOVE.where(*(_fits(name) for name in _COUNTED))
+_TAKE_WITHIN_LIMITS = _MOVE.where(*(_fits_recorded(name) for name in _COUNTED))
 _OPEN = Upsert(quota_usages, ("project_id",))
 _PUT_LIMIT = Upsert(quotas, ("project_id", "resource"), replace=("hard_limit",))

@@ -209,6 +209,10 @@ def _has_filters_of_all(call: Call) -> bool:
     return call.context.is_admin or call.version >= FOR_ALL
 
 
+_MOST = (1 << 15) - 1
+"""The largest number of the smallest column; no server has it."""
+
+
 def _equals(call: Call) -> dict[str, Any]:
     arguments, admin = call.query, call.context.is_admin
     columns = {"reservation_id": "reservation_id"}
@@ -232,7 +236,7 @@ def _equals(call: Call) -> dict[str, Any]:
             equals[column] = text
     for argument in numbers:
         if (number := arguments.integer(argument)) is not None:
-            equals[argument] = number
+            equals[argument] = min(number, _MOST)
     return equals
 
 

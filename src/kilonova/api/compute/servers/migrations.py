@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""GET /os-migrations and /servers/{id}/migrations: resizes, shown as migrations.
+"""GET /os-migrations and /servers/{id}/migrations: resizes and evacuations, shown as migrations.
 
-Source: Compute API reference, "Migrations" and "Server migrations".  All migrations here are resizes.  The list
-of one server shows live migrations in progress, and there are none.
+Source: Compute API reference, "Migrations" and "Server migrations".  The list of one server shows
+live migrations in progress, and there are none.
 """
 
 from kilonova.api.compute.servers.resource import find
@@ -16,6 +16,7 @@ from kilonova.db.readers import migrations
 from kilonova.db.readers.migrations import Listed, MigrationQuery
 from kilonova.objects.ids import FlavorId
 from kilonova.objects.instance import Instance
+from kilonova.objects.migration import EVACUATION
 
 _EQUALS = {
     "status": "status",
@@ -35,15 +36,20 @@ def _number(flavor_id: FlavorId) -> int | None:
     return int(flavor_id) if flavor_id.isascii() and flavor_id.isdigit() else None
 
 
+def _is_evacuation(listed: Listed) -> bool:
+    """Whether the source is a host that was given up."""
+    return listed.migration.migration_type == EVACUATION
+
+
 MIGRATION = View[Listed, Call](
     "Migration",
     Member("id", int, lambda one, _: one.number),
     Member("instance_uuid", str, lambda one, _: one.migration.instance_id),
     Member("source_compute", str | None, lambda one, _: one.migration.source_compute),
-    Member("source_node", str | None, lambda one, _: one.node),
-    Member("dest_compute", str | None, lambda one, _: one.migration.dest_compute),
+    Member("source_node", str | None, lambda one, _: None if _is_evacuation(one) else one.node),
+    Member("dest_compute", str | None, lambda one, _: one.migration.dest_compute or None),
     Member("dest_node", str | None, lambda one, _: one.node),
-    Member("dest_host", str | None, lambda one, _: one.migration.dest_compute),
+    Member("dest_host", str | None, lambda one, _: one.migration.dest_compute or None),
     Member("status", str, lambda one, _: one.migration.status),
     Member("old_instance_type_id", int | None, lambda one, _: _number(one.migration.old_flavor_id)),
     Member("new_instance_type_id", int | None, lambda one, _: _number(one.migration.new_flavor_id)),

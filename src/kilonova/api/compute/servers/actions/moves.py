@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""migrate, os-migrateLive, evacuate: move a server to another host.
+"""migrate, os-migrateLive: move a server to another host.
 
 Moves between hosts are not supported yet.  A request that Nova refuses is refused with Nova's message.  Where Nova
 would accept a request and then find no host, the answer reports that at once.
 
-Source: Compute API reference, "Migrate Server", "Live-Migrate Server", "Evacuate Server", with Nova's checks of the
-states.
+Source: Compute API reference, "Migrate Server", "Live-Migrate Server", with Nova's checks of the states.
 """
 
 from collections.abc import Collection
@@ -13,7 +12,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from kilonova.api.compute.fields import AdminPassText, Boolean, HostText
+from kilonova.api.compute.fields import Boolean, HostText
 from kilonova.api.compute.servers import resource as servers
 from kilonova.api.compute.servers.actions.simple import empty_body
 from kilonova.api.http.actions import ActionRoute, ActionRoutes
@@ -21,7 +20,7 @@ from kilonova.api.http.body import Body
 from kilonova.api.http.call import Call, Reply
 from kilonova.api.http.microversion import v2
 from kilonova.api.http.route import DefaultPolicy
-from kilonova.base.errors import InvalidInput, InvalidState, NotFound, NoValidHost
+from kilonova.base.errors import InvalidInput, InvalidState, NoValidHost
 from kilonova.db.readers import hosts
 from kilonova.db.readers.hosts import COMPUTE
 from kilonova.objects.instance import Instance
@@ -29,7 +28,6 @@ from kilonova.objects.service import Service
 from kilonova.objects.states import VERBS, Verb, VmState
 
 LIVE = frozenset({VmState.ACTIVE, VmState.PAUSED})
-EVACUATED = frozenset({VmState.ACTIVE, VmState.STOPPED, VmState.ERROR})
 
 
 class Destination(Body):
@@ -69,72 +67,29 @@ class MigrateLiveByForce(Body):
     request: ForcedLive = Field(alias="os-migrateLive")
 
 
-class Evacuation(Body):
-    host: HostText | None = None
-    admin_pass: AdminPassText | None = Field(default=None, alias="adminPass")
-
-
-class Evacuate(Body):
-    request: Evacuation = Field(alias="evacuate")
-
-
-class OldEvacuation(Evacuation):
-    on_shared_storage: Boolean = Field(alias="onSharedStorage")
-
-
-class OldEvacuate(Body):
-    request: OldEvacuation = Field(alias="evacuate")
-
-
-class ForcedEvacuation(Evacuation):
-    since: ClassVar = {"force": v2(29)}
-
-    force: Boolean = False
-
-
-class EvacuateByForce(Body):
-    request: ForcedEvacuation = Field(alias="evacuate")
-
-
 async def migrate(call: Call, body: Body) -> Reply:
     """Migrate a server (cold): a resize to another host."""
     instance = await servers.find(call)
-    _require_state(instance, "migrate", VERBS[Verb.RESIZE].allowed)
+    require_state(instance, "migrate", VERBS[Verb.RESIZE].allowed)
     request = body.request if isinstance(body, Migrate) else None
     raise await _refusal(call, instance, "migrate", None if request is None else request.host)
 
 
 async def migrate_live(call: Call, body: OldMigrateLive | MigrateLive | MigrateLiveByForce) -> Reply:
     """Migrate a running server."""
-    _require_destination_of_force(body.request, "os-migrateLive")
+    _require_destination_of_force(body.request)
     instance = await servers.find(call)
-    _require_state(instance, "os-migrateLive", LIVE)
+    require_state(instance, "os-migrateLive", LIVE)
     raise await _refusal(call, instance, "os-migrateLive", body.request.host)
 
 
-async def evacuate(call: Call, body: OldEvacuate | Evacuate | EvacuateByForce) -> Reply:
-    """Evacuate a server: rebuild it on another host, because its host is down."""
-    request = body.request
-    _require_destination_of_force(request, "evacuate")
-    instance = await servers.find(call)
-    services = await call.db.read(hosts.list_services, binary=COMPUTE)
-    if request.host is not None and _named(services, request.host) is None:
-        raise NotFound(f"Compute host {request.host} not found.")
-    if request.host == instance.host:
-        raise InvalidInput("The target host can't be the same one.", path="evacuate.host")
-    _require_state(instance, "evacuate", EVACUATED)
-    source = _named(services, instance.host)
-    if source is not None and source.up and not source.forced_down:
-        raise InvalidInput(f"Compute service of {source.host} is still in use.", path="evacuate")
-    raise _no_host("evacuate")
+def _require_destination_of_force(request: OldLive | Live) -> None:
+    if isinstance(request, ForcedLive) and request.force and not request.host:
+        raise InvalidInput("Can't force to a non-provided destination", path="os-migrateLive.force")
 
 
-def _require_destination_of_force(request: OldLive | Live | Evacuation, action: str) -> None:
-    if isinstance(request, ForcedLive | ForcedEvacuation) and request.force and not request.host:
-        raise InvalidInput("Can't force to a non-provided destination", path=f"{action}.force")
-
-
-def _require_state(instance: Instance, action: str, allowed: Collection[VmState]) -> None:
+def require_state(instance: Instance, action: str, allowed: Collection[VmState]) -> None:
+    """Raises InvalidState for a server in another state, or with a task."""
     reason = f"Cannot '{action}' instance {instance.id} while it is in"
     if instance.vm_state not in allowed:
         raise InvalidState(f"{reason} vm_state {instance.vm_state}", vm_state=instance.vm_state)
@@ -148,12 +103,13 @@ async def _refusal(call: Call, instance: Instance, action: str, wanted: str | No
         return _no_host(action)
     if wanted == instance.host:
         return InvalidInput(f"Unable to migrate instance ({instance.id}) to current host ({wanted}).", path=path)
-    if _named(await call.db.read(hosts.list_services, binary=COMPUTE), wanted) is None:
+    if named(await call.db.read(hosts.list_services, binary=COMPUTE), wanted) is None:
         return InvalidInput(f"Compute host {wanted} could not be found.", path=path)
     return _no_host(action)
 
 
-def _named(services: Collection[Service], host: str | None) -> Service | None:
+def named(services: Collection[Service], host: str | None) -> Service | None:
+    """The service of that host among these."""
     return next((service for service in services if service.host == host), None)
 
 
@@ -162,7 +118,7 @@ def _no_host(action: str) -> NoValidHost:
 
 
 P = "os_compute_api:os-migrate-server:"
-_LIVE, _EVACUATE = P + "migrate_live", "os_compute_api:os-evacuate"
+_LIVE = P + "migrate_live"
 ROUTES: ActionRoutes = {
     "migrate": (
         ActionRoute(empty_body("migrate", "PlainMigrate"), migrate, P + "migrate", DefaultPolicy.ADMIN, max=v2(55)),
@@ -172,10 +128,5 @@ ROUTES: ActionRoutes = {
         ActionRoute(OldMigrateLive, migrate_live, _LIVE, DefaultPolicy.ADMIN, max=v2(24)),
         ActionRoute(MigrateLiveByForce, migrate_live, _LIVE, DefaultPolicy.ADMIN, min=v2(25), max=v2(67)),
         ActionRoute(MigrateLive, migrate_live, _LIVE, DefaultPolicy.ADMIN, min=v2(68)),
-    ),
-    "evacuate": (
-        ActionRoute(OldEvacuate, evacuate, _EVACUATE, DefaultPolicy.ADMIN, success=200, max=v2(13)),
-        ActionRoute(EvacuateByForce, evacuate, _EVACUATE, DefaultPolicy.ADMIN, success=200, min=v2(14), max=v2(67)),
-        ActionRoute(Evacuate, evacuate, _EVACUATE, DefaultPolicy.ADMIN, success=200, min=v2(68)),
     ),
 }

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reading actions together with their instances: one query for both."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+import structlog
+
+from kilonova.base.errors import DatabaseUnreadable, NotFound
+from kilonova.db.codec import ACTIONS, INSTANCES
+from kilonova.db.schema import actions, instances, project_numbers
+from kilonova.db.transaction import Snapshot
+from kilonova.objects.action import Action
+from kilonova.objects.ids import ActionId, HostName
+from kilonova.objects.instance import Instance
+
+log = structlog.get_logger(__name__)
+
+_ACTION, _INSTANCE = tuple(actions.c.keys()), tuple(instances.c.keys())
+_WIDTH, _BOTH_WIDTH = len(_ACTION), len(_ACTION) + len(_INSTANCE)
+_JOINED = actions.outerjoin(instances, instances.c.id == actions.c.instance_id)
+
+# Built once: building a statement costs more than running it.
+_BOTH = sa.select(*actions.c, *instances.c).select_from(_JOINED)
+_OF_ID = _BOTH.where(actions.c.id == sa.bindparam("of_id"))
+_NUMBER = sa.select(project_numbers.c.number).where(project_numbers.c.project_id == instances.c.project_id)
+_TO_PLACE = _OF_ID.add_columns(_NUMBER.scalar_subquery())
+_OPEN_OF_HOST = _BOTH.where(
+    actions.c.state == sa.literal_column("'open'"), actions.c.host == sa.bindparam("of_host")
+).order_by(actions.c.started_at)
+
+
+class Work(NamedTuple):
+    """An action and its instance.  `project_number`: see writers.instances.number_project; None without one, or if it
+    was not read."""
+
+    action: Action
+    instance: Instance
+    is_deleted: bool
+    project_number: int | None = None
+
+
+def of_action(snapshot: Snapshot, action_id: ActionId) -> Work:
+    """An action and its instance, also a deleted one.  Raises NotFound."""
+    row = snapshot.execute(_OF_ID, {"of_id": action_id}).first()
+    if row is None:
+        raise NotFound(f"Action {action_id} could not be found.")
+    return _work(tuple(row))
+
+
+def to_place(snapshot: Snapshot, action_id: ActionId) -> Work:
+    """An action and its instance, with the number of the project.  Raises NotFound.
+
+    It takes no lock: of two conductors that place one action, the slower one begins again and finds the host.  To skip
+    a locked action would be wrong: its lock may belong to the watchdog, and nobody would place it then.
+    """
+    row = snapshot.execute(_TO_PLACE, {"of_id": action_id}).first()
+    if row is None:
+        raise NotFound(f"Action {action_id} could not be found.")
+    return _work(tuple(row[:_BOTH_WIDTH]))._replace(project_number=row[_BOTH_WIDTH])
+
+
+def open_of_host(snapshot: Snapshot, host: HostName) -> Iterator[tuple[Action, Instance | None]]:
+    """Open actions whose current leg belongs to the host, the oldest first, each with its instance.
+
+    An action that cannot be read is logged and left out; an instance that cannot be read is logged, and is None.
+    """
+    for row in snapshot.execute(_OPEN_OF_HOST, {"of_host": host}).all():
+        values = tuple(row)
+        try:
+            action = _action(values)
+        except DatabaseUnreadable as exc:
+            log.error("an action in the database cannot be read", action=values[0], error=str(exc))
+            continue
+        try:
+            yield _work(values, action)[:2]
+        except (NotFound, DatabaseUnreadable) as exc:
+            log.error("an action is held back: its instance cannot be read", action=action.id, error=repr(exc))
+            yield action, None
+
+
+def _action(values: tuple[Any, ...]) -> Action:
+    return ACTIONS.load(dict(zip(_ACTION, values[:_WIDTH], strict=True)))
+
+
+def _work(values: tuple[Any, ...], action: Action | None = None) -> Work:
+    """The objects of a joined row.  Raises NotFound without an instance, and DatabaseUnreadable."""
+    action = action or _action(values)
+    row = dict(zip(_INSTANCE, values[_WIDTH:], strict=True))
+    if row["id"] is None:
+        raise _unknown(action)
+    return Work(action, INSTANCES.load(row), row["deleted_at"] is not None)
+
+
+def _unknown(action: Action) -> NotFound:
+    return NotFound(f"Instance {action.instance_id} could not be found.", instance_id=action.instance_id)

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What one create costs: SQL statements, commits, and messages between the processes.
+
+The numbers are upper limits.  Raise one only with a reason.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import event
+
+from kilonova.rpc.memory import MemoryBus
+from tests.service.api import running_api
+
+STATEMENTS = 19
+"""To accept (4), place (6), hand out (3) and end (6) a create with one network: all on the rows of this create."""
+SHARED = 10
+"""To read the flavor, the image and the hosts (5), and to compare the guest's state with the record (5)."""
+WRITES = 5
+"""Transactions that may change something, without those of the outbox: each is at most one sync of the disk."""
+MESSAGES = 5
+"""Calls and casts, each with its reply: create, wake, fetch, finish, report of the guest's state."""
+LONG: dict[tuple[str, str], Any] = {
+    ("DEFAULT", "report_interval"): 20.0,
+    ("DEFAULT", "action_poll_interval"): 20.0,
+    ("conductor", "watchdog_interval"): 600.0,
+}
+"""No periodic work during the test."""
+OUTBOX = ("outbox", "notifications.number", "notifications SET number")
+
+
+@contextmanager
+def statements() -> Generator[list[str]]:
+    """The statements of all engines, without those that number the outbox: these serve many creates at once."""
+    found: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if not any(word in statement for word in OUTBOX):
+            found.append(" ".join(statement.split()))
+
+    event.listen(sa.Engine, "before_cursor_execute", note)
+    try:
+        yield found
+    finally:
+        event.remove(sa.Engine, "before_cursor_execute", note)
+
+
+def is_of_sqlite(statement: str) -> bool:
+    """What SQLite's engine adds: the begin and the end of a batch and of its savepoints."""
+    return statement.startswith(("BEGIN", "COMMIT", "SAVEPOINT one", "RELEASE one"))
+
+
+async def test_a_create_has_few_statements_and_messages(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: Counter[str] = Counter()
+    request, publish = MemoryBus.request, MemoryBus.publish
+
+    async def counted_request(self: MemoryBus, subject: str, payload: bytes, *args: Any, **words: Any) -> bytes:
+        sent["request"] += 1
+        return await request(self, subject, payload, *args, **words)
+
+    async def counted_publish(self: MemoryBus, subject: str, payload: bytes) -> None:
+        sent["publish"] += 1
+        await publish(self, subject, payload)
+
+    async with running_api(LONG) as api:
+        image = await api.image()
+        await api.server(image)  # the first one reads and builds what later ones find in memory
+        await asyncio.sleep(0.3)
+        monkeypatch.setattr(MemoryBus, "request", counted_request)
+        monkeypatch.setattr(MemoryBus, "publish", counted_publish)
+        with statements() as found:
+            body = {"name": "s", "flavorRef": "1", "imageRef": image, "networks": "auto"}
+            assert (await api.compute("POST", "/servers", {"server": body})).status_code == 202
+            await asyncio.sleep(1.0)
+    own = [one for one in found if not is_of_sqlite(one)]
+    assert any("UPDATE instances" in one for one in own), own
+    assert len(own) <= STATEMENTS + SHARED, "\n".join(own)
+    assert sum(one.startswith("COMMIT") for one in found) <= WRITES + 6, "\n".join(found)
+    assert sent.total() <= MESSAGES, sent
