@@ -34,19 +34,11 @@ MUTANTS_OF_POSTGRES: Sequence[Mutant] = (
         "return False and",
     ),
     one(
-<<<<<<< HEAD
         "no action is passed over",
         f"{INTERLEAVING}::test_two_at_once_are_as_one_after_the_other",
         "db/readers/work.py",
         "_TO_PLACE = _OF_ID.add_columns(_NUMBER.scalar_subquery())",
         "_TO_PLACE = _OF_ID.add_columns(_NUMBER.scalar_subquery()).with_for_update(of=actions, skip_locked=True)",
-=======
-        "work for one conductor",
-        f"{CONTENTION}::test_two_conductors_take_different_work",
-        "db/readers/actions.py",
-        "    taken = _UNPLACED.limit(limit).with_for_update(skip_locked=True)",
-        "    taken = _UNPLACED.limit(limit)",
->>>>>>> main
     ),
     one(
         "the end of a wait for an answer",

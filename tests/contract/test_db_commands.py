@@ -97,7 +97,7 @@ def test_what_may_lose_data_or_refuses_writes_is_an_error_with_its_cure(place: P
         postgres.server().sql(f"ALTER DATABASE {place.name} SET {setting}", "postgres")
     done = place.run("check")
     assert done.exit_code == 1
-    for words in ("is empty: run kilonova db upgrade", "synchronous_commit is off", "is read-only"):
+    for words in ("is empty. Run kilonova db upgrade once.", "synchronous_commit is off", "is read-only"):
         assert any(line.startswith("error") and words in line for line in done.output.splitlines()), words
 
 

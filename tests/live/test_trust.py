@@ -48,9 +48,9 @@ def test_a_host_and_a_conductor_and_an_api_talk(bench: Bench) -> None:
             await conductor.subscribe("conductor.api", echo, queue="conductors")
             await conductor.subscribe("conductor.operators", echo, queue="conductors")
             await host.subscribe("compute.h%2e1", echo)
-            await host.subscribe("ping.host-h%2e1", echo)
+            await host.subscribe("ping.host-h%2e1.p", echo)
             assert await host.request("conductor.host.h%2e1", b"x", 5) == b"conductor.host.h%2e1|x"
-            assert await host.request("ping.host-h%2e1", b"x", 5) == b"ping.host-h%2e1|x"
+            assert await host.request("ping.host-h%2e1.p", b"x", 5) == b"ping.host-h%2e1.p|x"
             assert await conductor.request("compute.h%2e1", b"x", 5) == b"compute.h%2e1|x"
             assert await api.request("compute.h%2e1", b"x", 5) == b"compute.h%2e1|x"
             assert await api.request("conductor.api", b"x", 5) == b"conductor.api|x"

@@ -72,6 +72,9 @@ class Metrics:
             ["reason"],
             registry=self.registry,
         )
+        self._placements = Counter(
+            "kilonova_placements", "Attempts to choose a host, by result.", ["result"], registry=self.registry
+        )
         self.registry.register(_DroppedLines())
 
     def http_request(self, method: str, route: str, status: int, took_s: float) -> None:
@@ -85,6 +88,10 @@ class Metrics:
     def message_refused(self, reason: str) -> None:
         """`reason`: malformed, unknown-method, or the code of an error."""
         self._messages.labels(reason).inc()
+
+    def placement_ended(self, result: str) -> None:
+        """`result`: placed, waiting (for a host that is coming back), not-placed (no valid host, or already placed)."""
+        self._placements.labels(result).inc()
 
     def image_refused(self, reason: str) -> None:
         """`reason`: no-leg (a host needs no such image), url (a URL is expired or altered)."""

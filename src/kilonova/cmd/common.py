@@ -14,12 +14,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kilonova.base.errors import ConfigError, HostSuperseded, HostTaken, KilonovaError, StateError
+from kilonova.base.errors import HostSuperseded, HostTaken, KilonovaError, StateError
 from kilonova.base.files import PASSABLE, make_directory
 
 if TYPE_CHECKING:
     from kilonova.config.load import Settings
-    from kilonova.rpc.transport_url import Access
 
 ConfigFiles = Annotated[list[str] | None, typer.Option(help="Configuration file; may be repeated.")]
 StatePath = Annotated[str | None, typer.Option(help="State directory (the default depends on the user).")]
@@ -59,19 +58,6 @@ def read_settings(files: list[str] | None, state_path: str | None) -> "Settings"
     from kilonova.config.load import load
 
     return load(files or (), (), {} if state_path is None else {("DEFAULT", "state_path"): state_path})
-
-
-def fleet_access(files: list[str] | None, without: str) -> "Access":
-    """The access to the bus for a command of an operator.  Raises ConfigError, with the text `without` if there is no
-    fleet."""
-    from kilonova.rpc.transport_url import access_of, guarded
-
-    settings = read_settings(files, None).default
-    if not settings.in_fleet:
-        raise ConfigError(without)
-    access = access_of(settings)
-    guarded(access)
-    return access
 
 
 def stop_on_signals() -> asyncio.Event:

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from kilonova.cmd.common import ConfigFiles, fleet_access
+from kilonova.cmd.common import ConfigFiles
 from kilonova.cmd.credentials import DEFAULT_AUTHORITY, AuthorityPath, Days, Output, issue, revoke
 from kilonova.cmd.directory import group
+from kilonova.cmd.operator_call import ask_conductor, fleet_access
 
 if TYPE_CHECKING:
     from kilonova.rpcapi.method import Method
@@ -111,20 +112,7 @@ def forget(
 
 
 def _call(config_file: ConfigFiles, method: "Method[Q, R]", request: Q) -> R:
-    """Call a conductor over the bus."""
-    import asyncio
-
-    from kilonova.base.clock import SystemClock
-    from kilonova.rpc.nats import NatsBus
-    from kilonova.rpcapi.caller import Caller
-
     access = fleet_access(
         config_file, "There is no transport_url: the one box runs its conductor and its host in one process."
     )
-
-    async def call() -> R:
-        clock = SystemClock()
-        async with NatsBus(access, "operator", clock) as bus:
-            return await Caller(bus, clock).call(method, request)
-
-    return asyncio.run(call())
+    return ask_conductor(access, lambda caller: caller.call(method, request))

@@ -13,6 +13,7 @@ from kilonova.cmd import (
     console,
     db,
     doctor,
+    fleet,
     host,
     install,
     notifications,
@@ -51,6 +52,7 @@ app.add_typer(project.app, name="project")
 app.add_typer(role.app, name="role")
 app.add_typer(policy.app, name="policy")
 app.add_typer(bus.app, name="bus")
+app.add_typer(fleet.app, name="fleet")
 app.add_typer(host.app, name="host")
 app.add_typer(token.app, name="token")
 app.add_typer(db.app, name="db")

@@ -13,7 +13,7 @@ from kilonova.base.errors import Forbidden, HostTaken
 from kilonova.conductor import images
 from kilonova.conductor.engine import fencing, hand_out, reports
 from kilonova.conductor.failpoints import FINISH_RECORDED
-from kilonova.conductor.hosts import conflicts, forgotten, guests, host_boot, processes, register
+from kilonova.conductor.hosts import conflicts, fleet_status, forgotten, guests, host_boot, processes, register
 from kilonova.conductor.hosts.liveness import Liveness
 from kilonova.conductor.hosts.processes import Sign
 from kilonova.conductor.tools import Tools
@@ -157,9 +157,10 @@ class HostEndpoint:
         await self._db.read(processes.confirm_attempt, request)
         return ACK
 
-    async def _ping(self, request: methods.Ping) -> Ack:
-        await self._db.read(read_hosts.process_of, request.host)
-        return ACK
+    async def _ping(self, request: methods.Ping) -> methods.Pong:
+        now = self._clock.now()
+        claims = await self._db.read(fleet_status.contested, now, request.host)
+        return methods.Pong(self._clock.now(), " ".join(claims))
 
     async def _fetch(self, request: methods.Fetch) -> methods.Fetched:
         now, limit = self._clock.now(), self._hooks.max_payload()

@@ -8,7 +8,7 @@ import structlog
 
 from kilonova.base.clock import Clock
 from kilonova.conductor import aggregates, signing_keys
-from kilonova.conductor.hosts import forgotten, register, reports
+from kilonova.conductor.hosts import fleet_status, forgotten, register, reports
 from kilonova.conductor.hosts.adoption import Adoption
 from kilonova.conductor.hosts.liveness import Liveness
 from kilonova.db.engine import Database
@@ -18,6 +18,7 @@ from kilonova.db.writers import flavors
 from kilonova.objects.ids import HostName
 from kilonova.objects.signing_key import SigningKey
 from kilonova.rpcapi import api_to_conductor_admin as methods
+from kilonova.rpcapi import api_to_conductor_fleet as fleet_methods
 from kilonova.rpcapi.endpoint import Endpoint
 from kilonova.rpcapi.guard import Guard
 from kilonova.rpcapi.method import Ack
@@ -57,6 +58,8 @@ class OperatorEndpoint:
         endpoint.on(methods.REPORT_SERVICE, self._report)
         endpoint.on(methods.CHECK_CONDUCTOR, self._check)
         endpoint.on(methods.ROTATE_SIGNING_KEY, self._rotate_signing_key)
+        endpoint.on(fleet_methods.READ_FLEET, self._read_fleet)
+        endpoint.on(fleet_methods.READ_HOSTS, self._read_hosts)
         return endpoint
 
     async def _forget_host(self, request: methods.ForgetHost, _peer: str) -> methods.Forgotten:
@@ -71,7 +74,13 @@ class OperatorEndpoint:
         return methods.Reported(await self._db.write(reports.report, request, self._clock.now()))
 
     async def _check(self, _request: methods.CheckConductor, _peer: str) -> methods.ConductorState:
-        return methods.ConductorState(await self._db.trouble())
+        return methods.ConductorState(await self._db.trouble(), self._clock.now())
+
+    async def _read_fleet(self, _request: fleet_methods.ReadFleet, _peer: str) -> fleet_methods.FleetStatus:
+        return await self._db.read(fleet_status.status, self._host, self._clock.now())
+
+    async def _read_hosts(self, request: fleet_methods.ReadHosts, _peer: str) -> fleet_methods.FleetHosts:
+        return await self._db.read(fleet_status.hosts, request.after, self._liveness.last_heard())
 
     async def _rotate_signing_key(self, request: methods.RotateSigningKey, _peer: str) -> Ack:
         secret = self._clock.new_secret(signing_keys.SECRET_BYTES)

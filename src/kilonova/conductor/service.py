@@ -71,7 +71,7 @@ class Conductor:
         self._jumps = deadlines.Jumps(tools.clock)
         self._moves = 0
         self._resize_confirm_window = timedelta(seconds=policy.resize_confirm_window_s)
-        self._placer = Placer(tools, policy, self._wake)
+        self._placer = Placer(tools, policy, metrics, self._wake)
         self._shelved = asyncio.Event()
 
     async def _wake(self, host: HostName) -> None:
@@ -89,7 +89,7 @@ class Conductor:
         adoption = Adoption(self._db, self._clock, self._wake)
         for_operators = OperatorEndpoint(self._db, self._clock, adoption, self._liveness, self._policy.host)
         limited = Guard(self._clock, self._metrics, None if self._policy.alone else Limits())
-        ping = SelfPing(bus, f"conductor-{self._policy.host}")
+        ping = SelfPing(bus, f"conductor-{self._policy.host}", self._process_id)
         await ping.listen()
         for_images = ImageEndpoint(self._tools, self._metrics)
         of_api, of_hosts = for_api.endpoint(account), for_hosts.endpoint(limited)

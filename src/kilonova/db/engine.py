@@ -1,13 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
 """The port of the database.  Its two engines are SQLite (one process) and PostgreSQL (the processes of a fleet)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.pool import QueuePool
 
 from kilonova.db.transaction import Snapshot, Transaction
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """The use of a database by this process: connections in use now, the most at a time, and how many calls of
+    functions after the first one there were, by their reason."""
+
+    busy: int
+    size: int
+    repeated: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 class Database(Protocol):
@@ -41,6 +55,17 @@ class Database(Protocol):
         this tries another one, so that it detects the end of the problem also without other writes."""
         ...
 
+    def usage(self) -> Usage:
+        """The use of the database by this process."""
+        ...
+
     async def close(self) -> None:
         """Finish the accepted transactions, then close the connections."""
         ...
+
+
+def usage_of(engine: sa.Engine, repeated: Mapping[str, int] | None = None) -> Usage:
+    """The use of an engine's pool."""
+    pool = engine.pool
+    busy, size = (pool.checkedout(), pool.size()) if isinstance(pool, QueuePool) else (0, 1)
+    return Usage(busy, size, repeated or {})

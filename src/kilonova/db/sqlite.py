@@ -22,6 +22,7 @@ from sqlalchemy.pool import QueuePool
 from kilonova.base.context import REQUEST_ID, serving
 from kilonova.base.errors import DatabaseLocked, DatabaseUnavailable, DatabaseUnreadable, RequestOutcomeUnknown
 from kilonova.base.threads import Lock, Workers
+from kilonova.db.engine import Usage, usage_of
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -173,6 +174,10 @@ class SqliteDatabase:
             with contextlib.suppress(DatabaseUnavailable):
                 await self.write(_write_again)
         return self._refused
+
+    def usage(self) -> Usage:
+        """The file has one writer, and no call is repeated."""
+        return usage_of(self._engine)
 
     async def close(self) -> None:
         """Finish the accepted transactions, then close the file. (A read continues after its caller has stopped

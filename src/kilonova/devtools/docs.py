@@ -18,6 +18,7 @@ from kilonova.objects.image_properties import OLD_NAMES, PROPERTIES, Property
 from kilonova.objects.states import OBSERVED, VERBS, PowerState, VmState, api_status
 from kilonova.rpcapi import api_to_conductor as conductor
 from kilonova.rpcapi import api_to_conductor_admin as operators
+from kilonova.rpcapi import api_to_conductor_fleet as fleet
 from kilonova.rpcapi import api_to_conductor_identity as identity
 from kilonova.rpcapi import api_to_conductor_images as image_stores
 from kilonova.rpcapi import host_to_conductor as host
@@ -97,6 +98,7 @@ _RPC: Mapping[str, ModuleType] = {
     "API to conductor: identity (`conductor.api`)": identity,
     "API to conductor: image stores (`conductor.api`)": image_stores,
     "API to conductor, administration (`conductor.operators`)": operators,
+    "API to conductor: the fleet (`conductor.operators`)": fleet,
     "Host to conductor (`conductor.host.<host>`)": host,
     "To a host (`compute.<host>`)": compute,
 }

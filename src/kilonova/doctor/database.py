@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Checks of the database file."""
+"""Checks of the database: SQLite's file, or a PostgreSQL server (see postgresql)."""
 
 import os
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 
 from kilonova.base.errors import DatabaseUnreadable
@@ -10,13 +11,22 @@ from kilonova.db.compatibility import refusal
 from kilonova.db.inspect import DatabaseFacts, inspect
 from kilonova.db.location import recovery_command
 from kilonova.db.migrate import HEAD
+from kilonova.doctor import postgresql
 from kilonova.doctor.finding import Finding, error, note, ok, warning
 from kilonova.doctor.subject import Subject, owner_of
 
 
-def database(subject: Subject) -> Finding:
-    """Check that the database is intact and has a revision that this code supports."""
-    path = subject.database
+def database(subject: Subject) -> Finding | Sequence[Finding]:
+    """Check that the database is intact and has a revision that this code supports; on a PostgreSQL server also its
+    settings."""
+    if postgresql.is_configured(subject):
+        return postgresql.postgresql(subject)
+    if subject.settings.default.in_fleet and not subject.database.exists():
+        return note("database", "There is no database here: only conductors and API processes of a fleet use it.")
+    return _file(subject.database)
+
+
+def _file(path: Path) -> Finding:
     try:
         facts, mode = inspect(path), stat.S_IMODE(path.stat().st_mode)
     except (FileNotFoundError, NotADirectoryError):

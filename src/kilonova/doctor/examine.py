@@ -16,17 +16,21 @@ from kilonova.doctor.subject import Subject
 from kilonova.virt.libvirt.host.survey import Survey
 
 Plain = Callable[[Subject], Finding]
+Several = Callable[[Subject], Finding | Sequence[Finding]]
+"""A check of a server may have one finding for each problem, all under the same name."""
 OnSurvey = Callable[[Subject, Survey], Finding]
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One check of the doctor's table.  `limit_s` is its time limit; `title` describes it."""
+    """One check of the doctor's table.  `limit_s` is its time limit; `title` describes it.  `hung`: what to do when it
+    has no result within its limit."""
 
     name: str
     title: str
-    fn: Plain
+    fn: Several
     limit_s: float = 3.0
+    hung: str = "The kernel or a disk hangs: look at dmesg and at processes in state D."
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,30 +60,29 @@ async def run_checks(
     escape."""
     # One thread each: a check that hangs does not block another.
     workers = DaemonWorkers("doctor", len(checks) + len(on_survey) + 1)
-    tasks: list[asyncio.Task[Finding]] = []
+    tasks: list[asyncio.Task[Sequence[Finding]]] = []
     async with asyncio.TaskGroup() as group:
         survey = group.create_task(_survey(workers, subject, take))
         tasks.extend(group.create_task(_one(workers, subject, check)) for check in checks)
-    found = [task.result() for task in tasks]
-    judged: list[asyncio.Task[Finding]] = []
+    found = [finding for task in tasks for finding in task.result()]
+    judged: list[asyncio.Task[Sequence[Finding]]] = []
     async with asyncio.TaskGroup() as group:
         for check, look in zip(on_survey, judges(subject, on_survey, survey.result()), strict=True):
-            judged.append(group.create_task(_limited(workers, check.name, JUDGE_LIMIT_S, look)))
+            limited = Check(check.name, check.title, lambda _, look=look: look(), JUDGE_LIMIT_S)
+            judged.append(group.create_task(_one(workers, subject, limited)))
     workers.close()
-    return found + [task.result() for task in judged]
+    return found + [finding for task in judged for finding in task.result()]
 
 
-async def _one(workers: DaemonWorkers, subject: Subject, check: Check) -> Finding:
-    return await _limited(workers, check.name, check.limit_s, partial(check.fn, subject))
-
-
-async def _limited(workers: DaemonWorkers, name: str, limit_s: float, look: Callable[[], Finding]) -> Finding:
-    future = workers.submit(look)
-    await asyncio.wait({future}, timeout=limit_s)
+async def _one(workers: DaemonWorkers, subject: Subject, check: Check) -> Sequence[Finding]:
+    future = workers.submit(check.fn, subject)
+    await asyncio.wait({future}, timeout=check.limit_s)
     if not future.done():
-        return _hung(name, limit_s)
-    failure = future.exception()
-    return future.result() if failure is None else broke(name, failure)
+        return (error(check.name, f"The check was not done within {check.limit_s:g} s.", check.hung),)
+    if (failure := future.exception()) is not None:
+        return (broke(check.name, failure),)
+    found = future.result()
+    return (found,) if isinstance(found, Finding) else found
 
 
 async def _survey(workers: DaemonWorkers, subject: Subject, take: Taker) -> Survey | str:
@@ -126,11 +129,6 @@ def _judge(check: SurveyCheck, look: Callable[[], Finding]) -> Finding:
         return look()
     except Exception as exc:
         return broke(check.name, exc)
-
-
-def _hung(name: str, limit_s: float) -> Finding:
-    cure = "The kernel or a disk hangs: look at dmesg and at processes in state D."
-    return error(name, f"The check was not done within {limit_s:g} s.", cure, limit_s=limit_s)
 
 
 def broke(name: str, failure: BaseException) -> Finding:

@@ -34,7 +34,8 @@ def first_thing(findings: Sequence[Finding]) -> str:
     """The last line of the report: the first correction."""
     worst = [finding for finding in findings if finding.level in (Level.ERROR, Level.WARNING)]
     if not worst:
-        return "Nothing to do: this host is ready to run guests."
+        is_host = any(finding.check == "guest-processes" for finding in findings)
+        return "Nothing to do: this host is ready to run guests." if is_host else "Nothing to do."
     order = [*ROOTS, "", *FOLLOWING]
     first = min(worst, key=lambda f: (-f.level.weight, order.index(f.check if f.check in order else "")))
     return f"First: {first.check}: {first.cure}"

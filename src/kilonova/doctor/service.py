@@ -235,7 +235,8 @@ def _by_api(subject: Subject, unlocked: bool) -> Finding:
             return note(name, f"The program at {at} is not Kilonova.", "See api-port.")
         status, body = _query(subject, address, port, "/readyz")
     except ConnectionRefusedError:
-        return note(name, f"No service runs at {at}.", "kilonova up", address=address, port=port)
+        start = "Start the service." if subject.settings.default.in_fleet else "kilonova up"
+        return note(name, f"No service runs at {at}.", start, address=address, port=port)
     except TimeoutError:
         if unlocked:
             message = f"No service runs on {subject.state}: another program uses {at}."

@@ -8,8 +8,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kilonova.base.errors import ConfigError
 from kilonova.config.load import Settings
 from kilonova.db.location import database_path
+from kilonova.rpc import credentials
 from kilonova.virt.libvirt.connection.opening import default_uri
 from kilonova.virt.libvirt.network.network import backend_of
 
@@ -59,6 +61,15 @@ class Subject:
     def database(self) -> Path:
         """The file of the database, which only a host with a conductor has."""
         return database_path(self.state)
+
+    @property
+    def runs_guests(self) -> bool:
+        """Whether this is a host.  The credentials of the bus show when it is another process of a fleet."""
+        file = self.settings.default.transport_credentials
+        try:
+            return not file or credentials.read(Path(file)).identity.startswith("host-")
+        except ConfigError:
+            return True
 
     @property
     def uses_libvirt(self) -> bool:

@@ -2,9 +2,10 @@
 """All checks, in the order of the report."""
 
 from functools import partial
+from importlib import import_module
 
 from kilonova.config.load import Settings
-from kilonova.doctor import bus, database, files, guests, hypervisor, images, kvm, network, service
+from kilonova.doctor import bus, database, files, fleet, guests, hypervisor, images, kvm, network, service
 from kilonova.doctor.examine import Check, SurveyCheck, run_checks
 from kilonova.doctor.finding import Finding
 from kilonova.doctor.subject import Subject
@@ -12,6 +13,7 @@ from kilonova.virt.libvirt.connection.opening import OpenOptions
 from kilonova.virt.libvirt.host import survey
 from kilonova.virt.libvirt.host.survey import Survey
 
+SERVER_HANGS = "The server, or the network to it, hangs: look at its log and at its machine."
 CHECKS = (
     Check("configuration", "the options are valid and known", service.configuration),
     Check("programs", "QEMU and its tools are installed", service.programs),
@@ -26,7 +28,7 @@ CHECKS = (
     Check("file-system", "written data survives a reboot", files.file_system),
     Check("identity", "compute_id holds this host's UUID", files.identity_file),
     Check("token-key", "only its owner can read the key that signs tokens", files.token_key),
-    Check("database", "revision, and SQLite's quick_check", database.database, 6.0),
+    Check("database", "revision, and SQLite's quick_check", database.database, 6.0, SERVER_HANGS),
     Check("guest-processes", "no QEMU process of a guest is stopped", guests.processes),
     Check("orphan-directories", "every guest directory belongs to an instance", guests.orphan_directories),
     Check("image-bytes", "every image has its data", images.stored_bytes, 5.0),
@@ -36,9 +38,17 @@ CHECKS = (
     Check("host-loopback", "guests cannot reach services on the host's 127.0.0.1", network.host_loopback),
     Check("api-port", "free, or served by Kilonova", service.api_port, 4.0),
     Check("service", "a running service is ready: conductor, bus, hypervisor", service.readiness, 5.0),
-    Check("message-bus", "NATS accepts this host: TLS, credentials, conductor", bus.message_bus, 6.0),
+    Check("message-bus", "NATS accepts this host: TLS, credentials, conductor", bus.message_bus, 6.0, SERVER_HANGS),
+    Check("bus-credentials", "they do not expire soon, and are not too old", bus.bus_credentials),
+    Check("conductor", "answers this process; the clocks agree", fleet.conductor, 7.0, SERVER_HANGS),
+    Check("fleet-hosts", "one process per host name; networks agree", fleet.fleet_hosts, 7.0, SERVER_HANGS),
     Check("clock", "synchronised by NTP, not set back, boot id known", service.clock),
 )
+OF_EVERY_PROCESS = frozenset(
+    {"configuration", "disk-space", "file-system", "database", "api-port", "service", "message-bus", "bus-credentials"}
+    | {"conductor", "fleet-hosts", "clock"}
+)
+"""The checks of a process of a fleet that runs no guests: an API process, a conductor, an operator's command."""
 ON_SURVEY = (
     SurveyCheck("libvirt", "the daemon opens a connection and answers", hypervisor.connection),
     SurveyCheck("libvirt-version", "libvirt, QEMU and binding are new enough", hypervisor.version),
@@ -69,7 +79,14 @@ def _take(subject: Subject, uri: str) -> Survey | str:
 
 
 async def examine(subject: Subject) -> list[Finding]:
-    """All findings, with those of libvirt together.  Takes at most about eight seconds, even if something hangs."""
-    found = await run_checks(subject, CHECKS, ON_SURVEY, partial(_take, subject))
+    """All findings, with those of libvirt together.  Takes at most about eight seconds, even if something hangs.  A
+    process of a fleet that runs no guests has fewer checks."""
+    if subject.settings.default.in_fleet:
+        import_module("kilonova.rpc.servers")  # before the threads of the checks: nats-py has circular imports
+    if subject.runs_guests:
+        found = await run_checks(subject, CHECKS, ON_SURVEY, partial(_take, subject))
+    else:
+        checks = tuple(check for check in CHECKS if check.name in OF_EVERY_PROCESS)
+        found = await run_checks(subject, checks, (), lambda _uri: "")
     order = [check.name for check in (*CHECKS[:6], *ON_SURVEY[:4], *CHECKS[6:17], *ON_SURVEY[4:], *CHECKS[17:])]
     return sorted(found, key=lambda finding: order.index(finding.check))

@@ -70,15 +70,16 @@ def inbox_prefix(identity: str) -> str:
 
 
 def ping_subject(identity: str) -> str:
-    """The subject of the messages of a process to itself."""
+    """The subject below which a process sends messages to itself."""
     return f"ping.{token(identity)}"
 
 
 class SelfPing:
-    """A message of a process to itself, over the bus and through its own event loop."""
+    """A message of a process to itself, over the bus and through its own event loop.  `process_id` tells processes of
+    one name apart: several API processes of a machine may have it."""
 
-    def __init__(self, bus: Bus, name: str) -> None:
-        self._bus, self._subject = bus, ping_subject(name)
+    def __init__(self, bus: Bus, name: str, process_id: str) -> None:
+        self._bus, self._subject = bus, f"{ping_subject(name)}.{token(process_id)}"
 
     async def listen(self) -> None:
         """Start to answer the pings."""

@@ -61,6 +61,16 @@ class TlsClient(Client):
         if writer is not None:
             writer.transport.abort()
 
+    @property
+    def version(self) -> str:
+        """The version of the server."""
+        return str(self._server_info.get("version", ""))
+
+    @property
+    def cluster(self) -> str:
+        """The name of the server's cluster; empty for a single server."""
+        return str(self._server_info.get("cluster", ""))
+
     def peer_certificate(self) -> Mapping[str, Any]:
         """The verified certificate of the server; empty without TLS."""
         writer = self._writer()

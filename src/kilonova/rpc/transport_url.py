@@ -128,7 +128,7 @@ def guarded(access: Access) -> Entry:
     of that server could act as the conductor and as every host.
     """
     entry = access.read()
-    beyond = [one for one in entry.servers.addresses if not _is_loopback(urlsplit(one).hostname or "")]
+    beyond = leads_beyond(entry.servers)
     if beyond and not entry.has_credentials:
         raise ConfigError(
             f"transport_url leads beyond this machine ({beyond[0]}) without credentials: any client of that server "
@@ -136,6 +136,11 @@ def guarded(access: Access) -> Entry:
             "enroll` or `kilonova bus credentials`, or name a user of the server: nats://user:password@host:port."
         )
     return entry
+
+
+def leads_beyond(servers: Servers) -> list[str]:
+    """The addresses that are on other machines."""
+    return [one for one in servers.addresses if not _is_loopback(urlsplit(one).hostname or "")]
 
 
 def _is_loopback(host: str) -> bool:

@@ -156,9 +156,11 @@ class CheckConductor:
 
 @dataclass(frozen=True, slots=True)
 class ConductorState:
-    """`trouble` is why the conductor cannot write the database now, in one sentence; empty if it can."""
+    """`trouble` is why the conductor cannot write the database now, in one sentence; empty if it can.  `now` is the
+    time of its clock; None from a conductor that does not report it."""
 
     trouble: str
+    now: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,6 +102,15 @@ class Ping:
 
 
 @dataclass(frozen=True, slots=True)
+class Pong:
+    """The time of the conductor's clock, and `trouble`: what an operator must correct about the name of this host, in
+    one or two sentences.  A conductor of an older version reports neither."""
+
+    now: datetime | None = None
+    trouble: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Finish:
     """The outcome of an attempt at a leg.  `power` is the last state that the hypervisor reported; None: the guest is
     provably absent.  `of_host`: the reason of a failure lies in the host, so that another host may succeed."""
@@ -383,7 +392,7 @@ CONTEST = Method(
     since=2,
 )
 PING = Method(
-    SUBJECT, "ping", Ping, Ack, "Whether the conductor answers, with its database.", STALE, timeout_s=2.5, attempt_s=1
+    SUBJECT, "ping", Ping, Pong, "Whether the conductor answers, with its database.", STALE, timeout_s=2.5, attempt_s=1
 )
 # A repeat under the same attempt hands out the same work, so a lost reply costs one attempt's patience.
 FETCH = Method(SUBJECT, "fetch", Fetch, Fetched, "Hand out the host's open actions.", STALE, timeout_s=12, attempt_s=3)

@@ -55,7 +55,7 @@ def rights(role: Role, name: str) -> Rights:
     that its replies survive the loss of one connection.
     """
     own = identity(role, name)
-    ping = ping_subject(own)
+    ping = f"{ping_subject(own)}.*"
     publish = [
         _subject(channel, subject, role, name) for subject, channel in CHANNELS.items() if role in channel.senders
     ]

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from kilonova.rpc.nats import NatsBus
     from kilonova.rpcapi.caller import Caller
 
+REPORT_S = 10.0
+"""The limit of a report: longer than its call takes without a conductor."""
 FIRST_LOOK_S = 0.1
 LOOK_S = 1.0
 """Between two attempts to read the database at the start; the first ones follow each other faster."""
@@ -76,6 +78,7 @@ async def api_process(settings: Settings, clock: Clock) -> AsyncGenerator[ApiPro
     from kilonova.api.image.upkeep import open_store
     from kilonova.api.rules import RULES
     from kilonova.db.existing import open_existing
+    from kilonova.db.figures import DatabaseMetrics
     from kilonova.identity.console_tokens import ConsoleTokens
     from kilonova.identity.passwords import Passwords
     from kilonova.identity.tokens import TokenMinter
@@ -115,11 +118,13 @@ async def api_process(settings: Settings, clock: Clock) -> AsyncGenerator[ApiPro
             metrics=metrics,
             ready=ready,
         )
+        DatabaseMetrics(db, metrics)
         metrics.gauge("kilonova_bus_connected", "1 with a connection to the bus, else 0.", lambda: bus.connected)
         metrics.gauge("kilonova_token_keys_age_seconds", "Since the last successful read of the database.", keys.age_s)
-        ping = SelfPing(bus, name)
+        ping = SelfPing(bus, name, process_id)
         tasks.spawn("self-ping", ping.listen())
-        tasks.periodic("report", settings.default.report_interval, partial(_report, rpc, settings, clock.new_id()))
+        report = partial(_report, rpc, settings, process_id)
+        tasks.periodic("report", settings.default.report_interval, report, limit_s=REPORT_S)
         tasks.spawn("start", _wait_for_database(start, db, keys, clock, tasks))
         checks = (Check("bus", ping.ping), Check("database", partial(_read_keys, db, keys)))
         app = StartGate(create_app(deps), start)

@@ -66,4 +66,4 @@ async def compute_process(settings: Settings, clock: Clock, failpoints: Failpoin
                 settings, make_tools(settings, db, clock, failpoints), bus, manager.metrics, alone=True
             ).start(bus, tasks)
         tasks.spawn("start", manager.start(bus, tasks))
-        yield ComputeProcess(manager, host_vitals(manager, bus, tasks, settings))
+        yield ComputeProcess(manager, host_vitals(manager, bus, tasks, settings, clock.new_id()))

@@ -43,6 +43,9 @@ async def conductor_process(
     settings: Settings, clock: Clock, failpoints: Failpoints
 ) -> AsyncGenerator[ConductorProcess]:
     """Start a conductor of a fleet: the database and the bus.  Raises StateError, ConfigError."""
+    from kilonova.conductor.figures import FleetMetrics
+    from kilonova.db.figures import DatabaseMetrics
+
     check_failpoints(failpoints, host=False, conductor=True)
     metrics = Metrics()
     async with AsyncExitStack() as stack:
@@ -51,15 +54,17 @@ async def conductor_process(
         await _ensure_token_key(db, settings, clock)
         bus = await stack.enter_async_context(end)
         tasks = await stack.enter_async_context(Supervisor(clock, metrics.round_ended))
+        DatabaseMetrics(db, metrics)
+        fleet = FleetMetrics(db, clock, metrics)
         keep_reserve(db, settings, DaemonWorkers("files", 1), clock, tasks)
         conductor = make_conductor(settings, make_tools(settings, db, clock, failpoints), bus, metrics)
         await conductor.start(bus, tasks)
-        ping = SelfPing(bus, f"conductor-{settings.default.host}")
+        ping = SelfPing(bus, f"conductor-{settings.default.host}", clock.new_id())
         tasks.spawn("self-ping", ping.listen())
         checks = (Check("bus", ping.ping), Check("database", conductor.check_database))
-        yield ConductorProcess(
-            lambda: (bus.connected, "" if bus.connected else "waiting for the bus"), Vitals(checks, metrics)
-        )
+        metrics.gauge("kilonova_bus_connected", "1 with a connection to the bus, else 0.", lambda: bus.connected)
+        vitals = Vitals(checks, metrics, fleet.refresh)
+        yield ConductorProcess(lambda: (bus.connected, "" if bus.connected else "waiting for the bus"), vitals)
 
 
 async def _ensure_token_key(db: "Database", settings: Settings, clock: Clock) -> None:

@@ -62,10 +62,12 @@ def check_failpoints(failpoints: Failpoints, *, host: bool, conductor: bool) -> 
     failpoints.check(known)
 
 
-def host_vitals(manager: "ComputeManager", bus: "Bus", tasks: Supervisor, settings: Settings) -> Vitals:
+def host_vitals(
+    manager: "ComputeManager", bus: "Bus", tasks: Supervisor, settings: Settings, process_id: str
+) -> Vitals:
     from kilonova.compute.figures import GuestMetrics
 
-    ping = SelfPing(bus, f"host-{settings.default.host}")
+    ping = SelfPing(bus, f"host-{settings.default.host}", process_id)
     tasks.spawn("self-ping", ping.listen())
     guests = GuestMetrics(manager.driver, manager.virtapi, manager.metrics)
     return Vitals((Check("bus", ping.ping), *manager.checks()), manager.metrics, guests.refresh)

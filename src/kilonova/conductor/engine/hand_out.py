@@ -31,20 +31,12 @@ def hand_out(tx: Transaction, request: Fetch, now: datetime, max_payload: int = 
     """Three lists for a host.  The first has open actions whose current leg belongs to the host and does not run yet,
     as many as one message takes, now under the host's attempt.  The second has legs that the host runs and that are no
     longer current.  The third has legs that it runs and whose deadline has passed.  A host that an operator has forced
-<<<<<<< HEAD
-    down gets nothing.  Raises StaleWrite for an older process of the host."""
-    if check_epoch(tx, request.host, request.epoch).forced_down:
-        return Fetched((), ())
-    work = list(read_work.open_of_host(tx, request.host))
-    open_actions = [action for action, _ in work]
-=======
     down gets nothing.  Actions of a newer version are in none of the lists.  Raises StaleWrite for an older process of
     the host."""
-    check_epoch(tx, request.host, request.epoch)
-    if read_hosts.is_forced_down(tx, request.host):
+    if check_epoch(tx, request.host, request.epoch).forced_down:
         return Fetched((), ())
-    open_actions, others = read_actions.known_and_others(tx, request.host)
->>>>>>> main
+    work, others = read_work.open_of_host(tx, request.host)
+    open_actions = [action for action, _ in work]
     running = frozenset(request.running)
     fresh = [one for one in work if one[0].leg_id not in running]
     readable, unreadable = _items(fresh, request.attempt, max_payload)

@@ -26,6 +26,27 @@ def follow(tx: Transaction, host: HostName, declared: Inventory) -> tuple[str, .
     return (*moved, *(sentence for network in shared for sentence in _disagreements(host, network, others)))
 
 
+def all_disagreements(nodes: Iterable[ComputeNode]) -> tuple[str, ...]:
+    """What an operator must correct in the declarations of all hosts, one sentence for each difference.  Each
+    declaration is compared once, however many hosts have it."""
+    firsts: dict[HostNetwork, ComputeNode] = {}
+    found: dict[str, None] = {}
+    for node in nodes:
+        for network in node.inventory.networks:
+            declared = _declaration(network)
+            if not network.shared or declared in firsts:
+                continue
+            others = [other for other in firsts.values() if other is not node]
+            found.update(dict.fromkeys(_disagreements(node.service.host, network, others)))
+            firsts[declared] = node
+    return tuple(found)
+
+
+def _declaration(network: HostNetwork) -> HostNetwork:
+    """What hosts must agree about: the rest of two declarations may differ."""
+    return HostNetwork(network.wire, network.backend, network.cidr, network.gateway, "", "")
+
+
 def _moved(tx: Transaction, host: HostName, before: Inventory, declared: Iterable[HostNetwork]) -> list[str]:
     found: list[str] = []
     for network in declared:

@@ -14,6 +14,7 @@ import structlog
 from kilonova.base.clock import Random
 from kilonova.base.context import serving
 from kilonova.base.errors import KilonovaError
+from kilonova.base.metrics import Metrics
 from kilonova.base.tasks import Supervisor
 from kilonova.conductor.failpoints import PLACE_BEGIN, PLACE_DONE
 from kilonova.conductor.placement import place
@@ -32,9 +33,11 @@ WORKERS = 4
 class Placer:
     """A queue of actions, and the tasks that place them.  `wake` receives each host that was chosen."""
 
-    def __init__(self, tools: Tools, policy: Policy, wake: Callable[[HostName], Awaitable[None]]) -> None:
+    def __init__(
+        self, tools: Tools, policy: Policy, metrics: Metrics, wake: Callable[[HostName], Awaitable[None]]
+    ) -> None:
         self._db, self._clock, self._failpoints = tools.db, tools.clock, tools.failpoints
-        self._policy, self._wake = policy, wake
+        self._policy, self._metrics, self._wake = policy, metrics, wake
         self._started = self._clock.monotonic()
         self._queue: asyncio.Queue[ActionRef] = asyncio.Queue()
         self._queued: set[ActionRef] = set()
@@ -80,6 +83,8 @@ class Placer:
         look = place.Look(self._policy.scheduling, await self._db.read(read_hosts.nodes_to_place, now))
         placed = await self._db.write(place.place, action.id, random, now, self._patience(), look)
         self._failpoints.hit(PLACE_DONE)
+        outcome = "waiting" if isinstance(placed, Wait) else "not-placed" if placed is None else "placed"
+        self._metrics.placement_ended(outcome)
         if not isinstance(placed, Wait):
             self._waiting.pop(action, None)
             if placed is not None:

@@ -3,10 +3,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 import sqlalchemy as sa
 
+from kilonova.base.clock import SystemClock
 from kilonova.base.errors import DatabaseUnreadable, StateError
 from kilonova.db.migrate import HEAD
 from kilonova.db.postgres.connection import driver_of, refuse_other_schema
@@ -16,6 +18,8 @@ OLDEST = 14
 """The oldest version that has all settings of url.SESSION."""
 FREE = 10
 """The number of free connections below which another process of the fleet may find none."""
+CLOCK_S = 5.0
+"""A difference of the clocks above this is a warning."""
 
 
 class Level(StrEnum):
@@ -57,7 +61,8 @@ def _schema(connection: sa.Connection) -> list[Remark]:
     try:
         refuse_other_schema(driver_of(connection))
     except DatabaseUnreadable as exc:
-        return [Remark(Level.ERROR, exc.message)]
+        message, _, cure = exc.message.partition(": ")
+        return [Remark(Level.ERROR, f"{message}.", cure[:1].upper() + cure[1:])]
     return [Remark(Level.OK, f"The schema is current ({HEAD}).")]
 
 
@@ -106,6 +111,16 @@ def _connections(connection: sa.Connection) -> list[Remark]:
     return [Remark(Level.WARNING, message, cure)]
 
 
+def _clock(connection: sa.Connection) -> list[Remark]:
+    now: datetime = connection.exec_driver_sql("SELECT clock_timestamp()").scalar_one()
+    ahead_s = (now - SystemClock().now()).total_seconds()
+    if abs(ahead_s) <= CLOCK_S:
+        return [Remark(Level.OK, "The clocks of the server and of this machine agree.")]
+    where = "ahead of" if ahead_s > 0 else "behind"
+    message = f"The clock of the server is {abs(ahead_s):.0f} s {where} the clock of this machine."
+    return [Remark(Level.WARNING, message, "Let NTP set both clocks: timedatectl set-ntp true.")]
+
+
 def _setting(connection: sa.Connection, name: str) -> str:
     return str(connection.exec_driver_sql("SELECT current_setting(%s)", (name,)).scalar_one())
 
@@ -117,4 +132,5 @@ _CHECKS: tuple[Callable[[sa.Connection], list[Remark]], ...] = (
     _writable,
     _encoding,
     _connections,
+    _clock,
 )

@@ -23,6 +23,7 @@ from kilonova.base.clock import Clock
 from kilonova.base.errors import DatabaseUnavailable, RequestOutcomeUnknown
 from kilonova.base.threads import Workers
 from kilonova.db.dialect import SECOND_CALL
+from kilonova.db.engine import Usage, usage_of
 from kilonova.db.postgres.connection import server_run
 from kilonova.db.postgres.contention import Contended, Contention
 from kilonova.db.postgres.failures import Kind, in_our_words, kind_of
@@ -103,6 +104,11 @@ class PostgresDatabase:
             with contextlib.suppress(DatabaseUnavailable):
                 await self.write(_write_again)
         return self._refused
+
+    def usage(self) -> Usage:
+        """The connections of this process, and what it has repeated."""
+        repeated = {kind.name.lower(): count for kind, count in self.repeated.items()}
+        return usage_of(self._engine, repeated)
 
     async def close(self) -> None:
         """Finish the accepted transactions, then close the connections."""

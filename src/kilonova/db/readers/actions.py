@@ -92,14 +92,7 @@ def open_of_instance(snapshot: Snapshot, instance_id: InstanceId) -> list[Action
 
 def open_of_host(snapshot: Snapshot, host: HostName) -> list[Action]:
     """Open actions that a host must work on, oldest first."""
-    return known_and_others(snapshot, host)[0]
-
-
-def known_and_others(snapshot: Snapshot, host: HostName) -> tuple[list[Action], frozenset[ActionId]]:
-    """As open_of_host; and the open actions of the host that are left to a newer version."""
-    found = snapshot.execute(_OPEN_OF_HOST, {"of_host": host}).mappings().all()
-    known = list(_known(found))
-    return known, frozenset(row["id"] for row in found) - {action.id for action in known}
+    return list(known_actions(snapshot.execute(_OPEN_OF_HOST, {"of_host": host}).mappings()))
 
 
 def unplaced(snapshot: Snapshot) -> list[ActionRef]:
@@ -110,10 +103,10 @@ def unplaced(snapshot: Snapshot) -> list[ActionRef]:
 def all_open(snapshot: Snapshot) -> list[Action]:
     """Every open action (for the watchdog: few, however many have ended)."""
     query = sa.select(actions).where(actions.c.state == sa.literal_column("'open'"))
-    return list(_known(snapshot.execute(query).mappings()))
+    return list(known_actions(snapshot.execute(query).mappings()))
 
 
-def _known(found: Iterable[Mapping[Any, Any]]) -> Iterator[Action]:
+def known_actions(found: Iterable[Mapping[Any, Any]]) -> Iterator[Action]:
     """Without the actions that a newer version has recorded and this one does not have: they are left to that version.
     An action that cannot be read is logged and left alone, too."""
     for row in found:
@@ -135,7 +128,7 @@ def deletes_of_living(snapshot: Snapshot, host: HostName) -> list[Action]:
         actions.c.verb == Verb.DELETE,
         instances.c.deleted_at.is_(None),
     )
-    return list(_known(snapshot.execute(query).mappings()))
+    return list(known_actions(snapshot.execute(query).mappings()))
 
 
 def abandoned(snapshot: Snapshot, host: HostName) -> list[Action]:
@@ -144,7 +137,7 @@ def abandoned(snapshot: Snapshot, host: HostName) -> list[Action]:
     query = query.where(
         actions.c.state == sa.literal_column("'abandoned'"), actions.c.host == host, instances.c.deleted_at.is_(None)
     )
-    return list(_known(snapshot.execute(query).mappings()))
+    return list(known_actions(snapshot.execute(query).mappings()))
 
 
 def not_done(snapshot: Snapshot, instance_id: InstanceId) -> list[Action]:

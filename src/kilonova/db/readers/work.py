@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reading actions together with their instances: one query for both."""
 
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -9,6 +8,7 @@ import structlog
 
 from kilonova.base.errors import DatabaseUnreadable, NotFound
 from kilonova.db.codec import ACTIONS, INSTANCES
+from kilonova.db.readers.actions import known_actions
 from kilonova.db.schema import actions, instances, project_numbers
 from kilonova.db.transaction import Snapshot
 from kilonova.objects.action import Action
@@ -61,23 +61,26 @@ def to_place(snapshot: Snapshot, action_id: ActionId) -> Work:
     return _work(tuple(row[:_BOTH_WIDTH]))._replace(project_number=row[_BOTH_WIDTH])
 
 
-def open_of_host(snapshot: Snapshot, host: HostName) -> Iterator[tuple[Action, Instance | None]]:
-    """Open actions whose current leg belongs to the host, the oldest first, each with its instance.
+def open_of_host(
+    snapshot: Snapshot, host: HostName
+) -> tuple[list[tuple[Action, Instance | None]], frozenset[ActionId]]:
+    """Open actions whose current leg belongs to the host, the oldest first, each with its instance; and the open
+    actions of the host that are left to a newer version, or that cannot be read.
 
-    An action that cannot be read is logged and left out; an instance that cannot be read is logged, and is None.
+    An instance that cannot be read is logged, and is None.
     """
-    for row in snapshot.execute(_OPEN_OF_HOST, {"of_host": host}).all():
-        values = tuple(row)
-        try:
-            action = _action(values)
-        except DatabaseUnreadable as exc:
-            log.error("an action in the database cannot be read", action=values[0], error=str(exc))
-            continue
-        try:
-            yield _work(values, action)[:2]
-        except (NotFound, DatabaseUnreadable) as exc:
-            log.error("an action is held back: its instance cannot be read", action=action.id, error=repr(exc))
-            yield action, None
+    rows = {row[0]: tuple(row) for row in snapshot.execute(_OPEN_OF_HOST, {"of_host": host})}
+    known = list(known_actions(dict(zip(_ACTION, row[:_WIDTH], strict=True)) for row in rows.values()))
+    others = frozenset(rows.keys() - {one.id for one in known})
+    return [(action, _instance_of(rows[action.id], action)) for action in known], others
+
+
+def _instance_of(values: tuple[Any, ...], action: Action) -> Instance | None:
+    try:
+        return _work(values, action).instance
+    except (NotFound, DatabaseUnreadable) as exc:
+        log.error("an action is held back: its instance cannot be read", action=action.id, error=repr(exc))
+        return None
 
 
 def _action(values: tuple[Any, ...]) -> Action:

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Calls of operators to the conductor about the fleet as a whole."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from kilonova.objects.fleet import DatabaseVersion, FleetHost, FleetProcess, OpenWork, Outbox
+from kilonova.objects.ids import HostName
+from kilonova.rpcapi.api_to_conductor_admin import SUBJECT
+from kilonova.rpcapi.method import Method
+
+HOSTS_PER_PAGE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class ReadFleet:
+    """A request without fields."""
+
+
+@dataclass(frozen=True, slots=True)
+class FleetStatus:
+    """`conductor` replies at `now`, by its clock.  `problems` are sentences: what an operator must correct."""
+
+    conductor: HostName
+    now: datetime
+    database: DatabaseVersion
+    processes: tuple[FleetProcess, ...]
+    work: OpenWork
+    outbox: Outbox
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReadHosts:
+    """Hosts whose names are greater than `after`."""
+
+    after: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FleetHosts:
+    """At most HOSTS_PER_PAGE hosts, by name.  `more`: there are others after them."""
+
+    hosts: tuple[FleetHost, ...] = field(default_factory=tuple[FleetHost, ...])
+    more: bool = False
+
+
+READ_FLEET = Method(
+    SUBJECT,
+    "read_fleet",
+    ReadFleet,
+    FleetStatus,
+    "The processes, the open actions and the database of the fleet, and what an operator must correct.",
+    timeout_s=10,
+    changes=False,
+    since=2,
+)
+READ_HOSTS = Method(
+    SUBJECT,
+    "read_hosts",
+    ReadHosts,
+    FleetHosts,
+    "One page of the hosts of the fleet, with their capacity.",
+    timeout_s=10,
+    changes=False,
+    since=2,
+)
