@@ -127,7 +127,8 @@ class NatsBus:
         connection = self._live(subject)
         # Not to be guessed: a host knows the inbox from requests that it received, and chooses where its own requests
         # are answered.
-        key, loop = self._clock.new_secret(KEY_BYTES), asyncio.get_running_loop()
+        key = self._clock.new_secret(KEY_BYTES)
+        loop = asyncio.get_running_loop()
         reply: asyncio.Future[bytes | KilonovaError] = loop.create_future()
         self._replies[key] = (subject, reply)
 
