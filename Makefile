@@ -9,7 +9,7 @@ ARGS ?=
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo fleet test interleave check bench faults mutants conformance wheel format docs lock clean setup
+.PHONY: help demo fleet test interleave check bench scale faults mutants conformance wheel format docs lock clean setup
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1|/p' Makefile | while IFS='|' read -r name text; do printf '  make %-11s %s\n' "$$name" "$$text"; done
@@ -37,6 +37,10 @@ check: ## lint, formatting, types, architecture, sizes, freshness of generated d
 bench: ## measure, and print one JSON object
 	@sh lab/bootstrap.sh bench 1>&2
 	@$(PYTHON) -m bench $(ARGS)
+
+scale: ## measure a fleet of many simulated hosts (docs/scale.md); about 25 minutes
+	@sh lab/bootstrap.sh bench 1>&2
+	@$(PYTHON) -m bench.scale $(ARGS)
 
 faults: ## break real daemons and guests, and see what the service does then (docs/faults.md)
 	@sh lab/bootstrap.sh test

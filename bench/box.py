@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -23,7 +24,73 @@ READY_POLL_S = 0.002
 STOP_S = 40.0
 
 
-class Box:
+class Cloud:
+    """A running service: the address and the administrator's clouds file.  `roots` are the processes from which all of
+    its processes descend."""
+
+    def __init__(self, port: int, clouds: Path) -> None:
+        self.port, self.clouds = port, clouds
+        self.url = f"http://127.0.0.1:{port}"
+        self._web: Web | None = None
+        self._token: str | None = None
+
+    def roots(self) -> Mapping[str, int]:
+        """Process ids by name."""
+        raise NotImplementedError
+
+    @property
+    def endpoint(self) -> str:
+        """Of the Compute API."""
+        return f"{self.url}/compute/v2.1"
+
+    def cpu_seconds(self) -> float:
+        """CPU-seconds that it has spent so far, all its processes together."""
+        return sum(map(processes.cpu_seconds, self.roots().values()))
+
+    @property
+    def token(self) -> str:
+        """An administrator's token, by the password in the clouds file."""
+        if self._token is None:
+            self._token = _log_in(Web(self.port), password_in(self.clouds.read_text()))
+        return self._token
+
+    @property
+    def web(self) -> Web:
+        """A client with that token."""
+        if self._web is None:
+            self._web = Web(self.port, self.token)
+        return self._web
+
+    def upload(self, name: str, data: bytes, disk_format: str, *, visibility: str = "shared") -> str:
+        """A new image's id.  Raises CannotMeasure."""
+        about = {"name": name, "disk_format": disk_format, "container_format": "bare", "visibility": visibility}
+        image = self.web.expect(201, "POST", "/image/v2/images", about).json()["id"]
+        self.web.expect(204, "PUT", f"/image/v2/images/{image}/file", data, content_type="application/octet-stream")
+        return image
+
+    def small_image(self) -> str:
+        """A raw image of 1 MiB that boots nothing: enough for the fake driver."""
+        return self.upload("bench", bytes(1 << 20), "raw")
+
+    def server_ids(self) -> list[str]:
+        """Ids of all servers."""
+        found: list[str] = []
+        while True:
+            marker = f"&marker={found[-1]}" if found else ""
+            path = f"/compute/v2.1/servers?limit=1000{marker}"
+            page = self.web.expect(200, "GET", path).json()["servers"]
+            found += [server["id"] for server in page]
+            if len(page) < 1000:
+                return found
+
+    def log_out(self) -> None:
+        """Forget the token and the connection."""
+        if self._web is not None:
+            self._web.close()
+        self._web = self._token = None
+
+
+class Box(Cloud):
     """One box on the state in `directory`/state; entered, it is ready.  `ready_s` is how long that took, `ready_cpu_s`
     the CPU-seconds spent until then."""
 
@@ -33,14 +100,10 @@ class Box:
         self.directory, self._driver, self._uri, self._config = directory, driver, uri, config
         self._limit_s = limit_s
         self.state = directory / "state"
-        self.clouds = directory / "clouds.yaml"
         self.log = directory / "up.log"
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        super().__init__(free_port(), directory / "clouds.yaml")
         self.ready_s = self.ready_cpu_s = 0.0
         self._process: subprocess.Popen[bytes] | None = None
-        self._web: Web | None = None
-        self._token: str | None = None
 
     def _argv(self) -> list[str]:
         words = [
@@ -102,9 +165,7 @@ class Box:
 
     def stop(self) -> None:
         """End it by SIGTERM; by SIGKILL when it does not end."""
-        if self._web is not None:
-            self._web.close()
-        self._web = self._token = None
+        self.log_out()
         if self._process is not None:
             processes.end(self._process, STOP_S)
 
@@ -124,54 +185,12 @@ class Box:
         assert self._process is not None
         return self._process
 
-    @property
-    def endpoint(self) -> str:
-        """Of the Compute API."""
-        return f"{self.url}/compute/v2.1"
-
-    def cpu_seconds(self) -> float:
-        """CPU-seconds that the box has spent so far, all its processes together."""
-        return processes.cpu_seconds(self.process.pid)
+    def roots(self) -> Mapping[str, int]:
+        return {"box": self.process.pid}
 
     def pss_mib(self) -> float:
         """Memory of all its processes, in MiB."""
         return processes.pss_mib(self.process.pid)
-
-    @property
-    def token(self) -> str:
-        """An administrator's token, by the password in the clouds file."""
-        if self._token is None:
-            self._token = _log_in(Web(self.port), password_in(self.clouds.read_text()))
-        return self._token
-
-    @property
-    def web(self) -> Web:
-        """A client with that token."""
-        if self._web is None:
-            self._web = Web(self.port, self.token)
-        return self._web
-
-    def upload(self, name: str, data: bytes, disk_format: str, *, visibility: str = "shared") -> str:
-        """A new image's id.  Raises CannotMeasure."""
-        about = {"name": name, "disk_format": disk_format, "container_format": "bare", "visibility": visibility}
-        image = self.web.expect(201, "POST", "/image/v2/images", about).json()["id"]
-        self.web.expect(204, "PUT", f"/image/v2/images/{image}/file", data, content_type="application/octet-stream")
-        return image
-
-    def small_image(self) -> str:
-        """A raw image of 1 MiB that boots nothing: enough for the fake driver."""
-        return self.upload("bench", bytes(1 << 20), "raw")
-
-    def server_ids(self) -> list[str]:
-        """Ids of all servers."""
-        found: list[str] = []
-        while True:
-            marker = f"&marker={found[-1]}" if found else ""
-            path = f"/compute/v2.1/servers?limit=1000{marker}"
-            page = self.web.expect(200, "GET", path).json()["servers"]
-            found += [server["id"] for server in page]
-            if len(page) < 1000:
-                return found
 
 
 def password_in(clouds: str) -> str:

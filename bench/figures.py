@@ -92,6 +92,13 @@ TARGETS: Mapping[str, Target] = {
     "events_per_s": Target("events/s", None, None, more=True),
     "transaction_ms": Target("ms", None, None),
     "placement_1000_ms": Target("ms", 20, 10),
+    "rpc_over_nats": Target("ratio", 1.5, 1.3),
+    "rpc_rate_over_nats": Target("ratio", 0.6, 0.75, more=True),
+    "fleet_post_to_active_ms": Target("ms", 60, 40),
+    "fleet_create_rate": Target("servers/s", 60, 100, more=True),
+    "fleet_create_statements": Target("statements", 14, 12),
+    "fleet_create_messages": Target("messages", 6, 6),
+    "fleet_create_fsyncs": Target("fsyncs", None, None),
 }
 """Every figure, with its unit and what we want of it first and then."""
 

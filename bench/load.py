@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 
-from bench.box import FLAVOR, Box
+from bench.box import FLAVOR, Box, Cloud
 from bench.figures import CannotMeasure, Series
 from lab.common import TOP, environment
 
@@ -23,11 +23,12 @@ CONSTANT = "/healthz"
 """The route that does nothing: what a request costs before any work of ours."""
 
 
-def run_load(box: Box, image: str, phases: str, *, limit_s: float, **options: float | str) -> dict[str, Any]:
+def run_load(box: Cloud, image: str, phases: str, *, limit_s: float, **options: float | str) -> dict[str, Any]:
     """One run of the load script on the fake driver; its JSON.  Options are the script's own, `_` for `-`; `limit_s`
     bounds the whole run.  Raises CannotMeasure, also when any request failed."""
+    pids = ",".join(f"{name}={pid}" for name, pid in box.roots().items())
     words = [sys.executable, "-m", "bench.raw_load", "--endpoint", box.endpoint, "--token", box.token]
-    words += ["--image", image, "--flavor", FLAVOR, "--phases", phases, "--pids", f"box={box.process.pid}"]
+    words += ["--image", image, "--flavor", FLAVOR, "--phases", phases, "--pids", pids]
     for name, value in options.items():
         words += [f"--{name.replace('_', '-')}", str(value)]
     output = child(words, limit_s)
@@ -68,14 +69,14 @@ def all_active(result: Mapping[str, Any], count: int) -> None:
         raise CannotMeasure(f"Of {count} servers the end states are {result['states']}")
 
 
-def servers(box: Box, image: str, count: int, limit_s: float) -> None:
+def servers(box: Cloud, image: str, count: int, limit_s: float) -> None:
     """Make so many servers by 20 clients, and leave them."""
     options = {"count": count, "concurrency": 20, "poll": 0.05, "timeout": limit_s}
     result = run_load(box, image, "create", limit_s=limit_s + 30, **options)
     all_active(result["create"], count)
 
 
-def constant_ms(box: Box, n: int) -> list[float]:
+def constant_ms(box: Cloud, n: int) -> list[float]:
     """Durations in ms of `n` sequential requests of the constant route, by the client that the load script uses."""
 
     async def ask() -> list[float]:
@@ -91,7 +92,7 @@ def constant_ms(box: Box, n: int) -> list[float]:
     return asyncio.run(ask())
 
 
-def constant_rate(box: Box, n: int, clients: int) -> float:
+def constant_rate(box: Cloud, n: int, clients: int) -> float:
     """Requests per second of the constant route by so many clients of that kind in one process: their own ceiling."""
 
     async def ask() -> float:

@@ -3,7 +3,21 @@
 
 from collections.abc import Sequence
 
-from bench import crowd, database, growth, guests, idle, latency, native, observing, placement, reads, startup
+from bench import (
+    crowd,
+    database,
+    fleet,
+    growth,
+    guests,
+    idle,
+    latency,
+    native,
+    observing,
+    placement,
+    reads,
+    rpc,
+    startup,
+)
 from bench.run import Group
 
 GROUPS: Sequence[Group] = (
@@ -11,6 +25,7 @@ GROUPS: Sequence[Group] = (
     observing.GROUP,
     database.GROUP,
     placement.GROUP,
+    rpc.GROUP,
     startup.GROUP,
     startup.COMPUTE,
     latency.GROUP,
@@ -20,4 +35,5 @@ GROUPS: Sequence[Group] = (
     guests.GROUP,
     idle.GROUP,
     growth.GROUP,
+    fleet.GROUP,
 )

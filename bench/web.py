@@ -27,17 +27,20 @@ class Answer:
 
 
 class Web:
-    """Requests to 127.0.0.1:`port` at one microversion, one after another; `timeout_s` bounds each."""
+    """Requests to 127.0.0.1:`port` at one microversion, one after another; `timeout_s` bounds each.  `headers` are sent
+    with all of them."""
 
     def __init__(self, port: int, token: str = "", timeout_s: float = 60.0, version: str = "2.90") -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s)
         self._used = time.monotonic()
-        self._headers = {"X-Auth-Token": token, "OpenStack-API-Version": f"compute {version}"} if token else {}
+        self.headers: dict[str, str] = (
+            {"X-Auth-Token": token, "OpenStack-API-Version": f"compute {version}"} if token else {}
+        )
 
     def __call__(self, method: str, path: str, body: Any = None, content_type: str = "application/json") -> Answer:
         """One request; `body` is bytes as they are, or anything else as JSON.  Raises OSError without an answer."""
         data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
-        headers = self._headers if data is None else {**self._headers, "Content-Type": content_type}
+        headers = self.headers if data is None else {**self.headers, "Content-Type": content_type}
         if time.monotonic() - self._used > IDLE_S:
             self._connection.close()
         try:

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench.run import Bench
-from faults import absent, daemon, disks, edge, guests
+from faults import absent, daemon, disks, edge, fleet, guests
 from faults.table import SAMPLES, Row, markdown, samples, text
 from lab.common import TOP, end_processes, processes_naming
 
@@ -33,6 +33,11 @@ ROWS: Mapping[str, Callable[[Bench], Row]] = {
     "log-unwritable": edge.log_unwritable,
     "disk-gone": disks.gone,
     "disk-moved": disks.moved,
+    "fleet-compute": fleet.compute,
+    "fleet-conductor": fleet.conductor,
+    "fleet-api": fleet.api,
+    "fleet-nats": fleet.nats,
+    "fleet-postgres": fleet.postgres,
 }
 
 

@@ -104,14 +104,19 @@ def markdown(rows: Sequence[Row]) -> str:
     lines = [
         "<!-- Made by `make faults`; do not edit. -->",
         "# Faults\n",
-        "Each fault is made on a private libvirtd, under a box that serves real guests. The control run is of the same",
-        "process, before the fault. `make faults` writes every sample, in the order of measurement, into",
-        f"`{SAMPLES}` (not kept in the repository).\n",
+        "Each fault is made on a private libvirtd, under a box that serves real guests; those of a fleet on a fleet of",
+        "real processes. The control run is of the same process, before the fault. `make faults` writes every sample,",
+        f"in the order of measurement, into `{SAMPLES}` (not kept in the repository).\n",
         f"{os.cpu_count()} CPUs, Linux {platform.release()}, Python {platform.python_version()}. Other programs may",
         "have used the machine too: each section has the load average before and after.\n",
-        "| fault | measured | reached | wanted | met |",
-        "|---|---|---|---|---|",
+        *table(rows),
     ]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def table(rows: Sequence[Row], first: str = "fault") -> list[str]:
+    """The lines of the table of all bounds, and of a section for each row."""
+    lines = [f"| {first} | measured | reached | wanted | met |", "|---|---|---|---|---|"]
     for row in rows:
         if row.missing:
             lines.append(f"| {row.fault} | | MISSING: {row.missing} | | no |")
@@ -123,7 +128,7 @@ def markdown(rows: Sequence[Row]) -> str:
         lines += [f"\n## {row.fault}\n", row.how, f"\nLoad average {before:.2f} before, {after:.2f} after.\n"]
         lines += ["| series | n | p50 | p99 | max | unit |", "|---|---|---|---|---|---|"] if row.series else []
         lines += [series.markdown() for series in row.series]
-    return "\n".join(lines).rstrip() + "\n"
+    return lines
 
 
 def samples(rows: Sequence[Row]) -> str:

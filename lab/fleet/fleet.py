@@ -7,7 +7,7 @@ Everything lies below one directory, listens on loopback, and is ended by proces
 import contextlib
 import os
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,15 +26,15 @@ CONTROL = """\
 host = {name}
 state_path = {state}
 transport_credentials = {credentials}
-report_interval = 1
-service_down_time = 8
+report_interval = {pace.report_s}
+service_down_time = {pace.down_s}
 
 [database]
 connection = {database}
 
 [conductor]
-watchdog_interval = 1
-grace_period = 4
+watchdog_interval = {pace.watchdog_s}
+grace_period = {pace.grace_s}
 """
 
 API = """
@@ -47,14 +47,20 @@ public_endpoint = {url}
 internal_url = http://127.0.0.1:{port}
 """
 
+NATS = """\
+include "authority/server/nats-server.conf"
+http: "127.0.0.1:{port}"
+"""
+"""The file of the authority, and the server's own statistics on loopback."""
+
 HOST = """\
 [DEFAULT]
 host = {name}
 state_path = {state}
 transport_credentials = {credentials}
 compute_driver = {driver}
-report_interval = 1
-action_poll_interval = 5
+report_interval = {pace.report_s}
+action_poll_interval = {pace.poll_s}
 
 [libvirt]
 connection_uri = {uri}
@@ -62,13 +68,31 @@ connection_uri = {uri}
 
 
 @dataclass(frozen=True)
+class Pace:
+    """The intervals of the fleet's processes, in seconds; short ones, so that faults show soon."""
+
+    report_s: float = 1.0
+    down_s: float = 8.0
+    watchdog_s: float = 1.0
+    grace_s: float = 4.0
+    poll_s: float = 5.0
+
+
+USUAL = Pace(report_s=10.0, down_s=60.0, watchdog_s=5.0, grace_s=30.0, poll_s=15.0)
+"""The defaults of the configuration."""
+
+
+@dataclass(frozen=True)
 class Plan:
-    """How many processes of each kind; `real`: hosts have private libvirt daemons, otherwise the fake driver."""
+    """How many processes of each kind; `real`: hosts have private libvirt daemons, otherwise the fake driver.
+    `postgres`: settings of the PostgreSQL server, besides those of PrivatePostgres."""
 
     apis: int = 2
     conductors: int = 2
     hosts: int = 3
     real: bool = True
+    pace: Pace = field(default_factory=Pace)
+    postgres: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass
@@ -92,8 +116,8 @@ class Fleet:
         self.logs = self.directory / "logs"
         self.logs.mkdir(exist_ok=True)
         self.clouds = self.directory / "clouds.yaml"
-        self.postgres = PrivatePostgres(self.directory / "pg")
-        self.nats_port, self.port = free_port(), free_port()
+        self.postgres = PrivatePostgres(self.directory / "pg", self.plan.postgres)
+        self.nats_port, self.nats_status_port, self.port = free_port(), free_port(), free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.authority = self.directory / "authority"
         self.nats = self._nats()
@@ -110,8 +134,8 @@ class Fleet:
         """Start PostgreSQL and the NATS server, and create the schema."""
         self.postgres.start()
         self.kilonova("bus", "init", self.authority, "--server", f"tls://127.0.0.1:{self.nats_port}")
-        self.nats.start()
-        self.nats.wait_until(lambda: self.nats.has_printed("Server is ready"), READY_S, spin)
+        _ = self._nats_config.write_text(NATS.format(port=self.nats_status_port))
+        self.restart_nats(spin)
         for number in range(1, self.plan.conductors + 1):
             self.conductors.append(self._control("conductor", f"conductor{number}"))
         for name, port in self.api_ports.items():
@@ -141,6 +165,12 @@ class Fleet:
         """Wait until a process of Kilonova prints that it is ready; `since`: the size of its log before its start."""
         process.wait_until(lambda: process.has_printed(" ready\n", since), READY_S, spin)
 
+    def restart_nats(self, spin: Callable[[], None] = lambda: None) -> None:
+        """Start the NATS server, which has ended, and wait until it is ready."""
+        since = self.nats.log_size()
+        self.nats.start()
+        self.nats.wait_until(lambda: self.nats.has_printed("Server is ready", since), READY_S, spin)
+
     def restart(self, process: FleetProcess, spin: Callable[[], None] = lambda: None) -> None:
         """Start a process that has ended, and wait until it is ready."""
         since = process.log_size()
@@ -166,10 +196,14 @@ class Fleet:
 
     # -- the end ---------------------------------------------------------------------------------------
 
+    def services(self) -> list[FleetProcess]:
+        """Every process of Kilonova."""
+        return [*(host.process for host in self.hosts), *self.apis, *self.conductors]
+
     def close(self) -> list[str]:
         """Stop everything; a line for each thing that did not stop by itself."""
         left: list[str] = []
-        services = [*(host.process for host in self.hosts), *self.apis, *self.conductors]
+        services = self.services()
         for process in services:
             if process.alive:
                 with contextlib.suppress(ProcessLookupError):
@@ -188,9 +222,12 @@ class Fleet:
 
     # -- parts -----------------------------------------------------------------------------------------
 
+    @property
+    def _nats_config(self) -> Path:
+        return self.directory / "nats.conf"
+
     def _nats(self) -> FleetProcess:
-        config = self.authority / "server/nats-server.conf"
-        return FleetProcess("nats-server", [VENV / "bin/nats-server", "-c", config], self.logs / "nats.log")
+        return FleetProcess("nats-server", [VENV / "bin/nats-server", "-c", self._nats_config], self.logs / "nats.log")
 
     def _credentials(self, name: str, *words: str) -> Path:
         """The file with which a process connects to NATS, as that process only."""
@@ -204,7 +241,11 @@ class Fleet:
     def _control(self, kind: str, name: str, more: str = "") -> FleetProcess:
         credentials = self._credentials(name, "bus", "credentials", "--role", kind)
         text = CONTROL.format(
-            name=name, state=self.directory / name, credentials=credentials, database=self.postgres.url
+            name=name,
+            state=self.directory / name,
+            credentials=credentials,
+            database=self.postgres.url,
+            pace=self.plan.pace,
         )
         return self._process(kind, name, text + more)
 
@@ -218,6 +259,7 @@ class Fleet:
             name=name,
             state=self.directory / name,
             credentials=self._credentials(name, "host", "enroll"),
+            pace=self.plan.pace,
             driver="libvirt.LibvirtDriver" if self.plan.real else "fake.FakeDriver",
             uri=libvirtd.uri if libvirtd is not None else "",
         )

@@ -40,7 +40,7 @@ class Story:
         self.boot()
         self.kill_each()
         self.freeze_a_conductor()
-        self.take_away("NATS", self.fleet.nats.kill, self._nats_again)
+        self.take_away("NATS", self.fleet.nats.kill, self.fleet.restart_nats)
         self.take_away("PostgreSQL", self.fleet.postgres.stop, self.fleet.postgres.start)
         self.check()
         self.delete()
@@ -240,8 +240,3 @@ class Story:
 
     def _spread(self) -> str:
         return ", ".join(f"{len(guests)} on {host}" for host, guests in self._processes().items())
-
-    def _nats_again(self) -> None:
-        since = self.fleet.nats.log_size()
-        self.fleet.nats.start()
-        self.fleet.nats.wait_until(lambda: self.fleet.nats.has_printed("Server is ready", since), AGAIN_S)

@@ -104,6 +104,43 @@ def test_a_server_that_comes_later_is_waited_for(server: NatsServer) -> None:
     run(test)
 
 
+class HastyClock(SystemClock):
+    """Notes pauses and makes none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pauses: list[float] = []
+
+    async def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        await asyncio.sleep(0)
+
+
+def pauses_of(url: str, count: int = 12) -> list[float]:
+    """The first pauses of a bus that finds no server that takes it."""
+
+    clock = HastyClock()
+
+    async def test() -> None:
+        async with NatsBus(url, "a", clock, drain_s=0.1):
+            await until(lambda: len(clock.pauses) >= count)
+
+    run(test)
+    return clock.pauses[:count]
+
+
+def test_a_server_that_is_away_is_looked_for_each_second(server: NatsServer) -> None:
+    """A fleet is at work again within two seconds of the return of its NATS server."""
+    url = server.url
+    server.stop()
+    assert max(pauses_of(url)) <= 1.0
+
+
+def test_a_server_that_refuses_is_asked_less_often() -> None:
+    with nats_server(ACCOUNTS) as server:
+        assert max(pauses_of(server.url.replace("nats://", "nats://box1:wrong@"))) > 2.0
+
+
 def test_what_was_under_way_when_the_connection_went_is_unknown(server: NatsServer) -> None:
     async def test() -> None:
         async def never(_subject: str, _payload: bytes) -> bytes:

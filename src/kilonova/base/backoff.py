@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pauses between the attempts of a retry loop."""
 
+import math
 from dataclasses import dataclass
 
 from kilonova.base.clock import Clock
@@ -33,9 +34,9 @@ class Pauses:
         self._next_s = min(self._next_s * 2, self._backoff.most_s)
         return pause_s
 
-    async def wait(self) -> None:
-        """Sleep for the next pause."""
-        await self._clock.sleep(self.next_s())
+    async def wait(self, at_most_s: float = math.inf) -> None:
+        """Sleep for the next pause, or for `at_most_s` seconds if that is shorter."""
+        await self._clock.sleep(min(self.next_s(), at_most_s))
 
     def reset(self) -> None:
         """Begin with the shortest pause again, after a success."""

@@ -22,7 +22,7 @@ from kilonova.db.sqlite import make_engine
 
 log = structlog.get_logger(__name__)
 
-HEAD = "0024"
+HEAD = "0025"
 """The newest revision in migrations/versions; a test compares."""
 
 

@@ -152,7 +152,7 @@ compute_nodes = sa.Table(
     "compute_nodes",
     metadata,
     sa.Column("host", sa.String(255), primary_key=True),
-    sa.Column("node_id", sa.String(36), nullable=False),
+    sa.Column("node_id", sa.String(36), nullable=False, index=True),
     sa.Column("inventory", sa.JSON, nullable=False),
     # Identifies the inventory: readers keep decoded inventories by it.
     sa.Column("inventory_digest", sa.String(64), nullable=False, server_default=""),

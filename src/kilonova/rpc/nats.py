@@ -37,6 +37,9 @@ FLUSH_S = 10
 """Longer than pings need to detect a dead connection: nats-py fails when a pong arrives for a flush that timed out."""
 DRAIN_S = 5.0
 RETRY = Backoff(0.1, 5.0, jitter=(0.5, 1.0))
+AT_ONCE_S, ABSENT_S = 0.5, 1.0
+"""After an attempt that failed within AT_ONCE_S, no pause is longer than ABSENT_S: nothing listens there, and the
+attempt cost little.  A server that is slow, because many reconnect together, receives fewer attempts."""
 STEADY_S = 5.0
 """After a connection of this duration the backoff starts again at its minimum."""
 NO_RESPONDERS = "503"
@@ -78,6 +81,7 @@ class NatsBus:
         self._connection: Connection | None = None
         self._reason = "not connected yet"
         self._lost_at: float | None = None
+        self._lasting = False
         self._logged: set[str] = set()
         self._tried = asyncio.Event()
         self._left = False
@@ -124,15 +128,20 @@ class NatsBus:
         # Not to be guessed: a host knows the inbox from requests that it received, and chooses where its own requests
         # are answered.
         key = self._clock.new_secret(KEY_BYTES)
-        reply: asyncio.Future[bytes | KilonovaError] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        reply: asyncio.Future[bytes | KilonovaError] = loop.create_future()
         self._replies[key] = (subject, reply)
+
+        def give_up() -> None:
+            if not reply.done():
+                reply.set_result(RpcTimeout(f"No reply from {subject} within {timeout_s:g} s.", subject=subject))
+
+        timer = loop.call_later(timeout_s, give_up)
         try:
             await connection.send(subject, payload, f"{self._inbox}.{key}")
-            async with asyncio.timeout(timeout_s):
-                answer = await reply
-        except TimeoutError:
-            raise RpcTimeout(f"No reply from {subject} within {timeout_s:g} s.", subject=subject) from None
+            answer = await reply
         finally:
+            timer.cancel()
             del self._replies[key]
         if isinstance(answer, KilonovaError):
             raise answer
@@ -176,7 +185,11 @@ class NatsBus:
                 if connection is not None:
                     await connection.close()
             self._tried.set()
-            await pauses.wait()
+            await pauses.wait(ABSENT_S if self._absent(began) else RETRY.most_s)
+
+    def _absent(self, began: float) -> bool:
+        """Whether the attempt failed because nothing listens, not because an operator must act."""
+        return not self._lasting and self._clock.monotonic() - began < AT_ONCE_S
 
     async def _connect(self) -> bool:
         """Open a connection.  A failure is the reason of the outage."""
@@ -184,9 +197,10 @@ class NatsBus:
             opened = await self._open()
         except Exception as exc:  # the border of a library: after any failure the next attempt follows
             reason = explain(exc, self._entry.credentials, self._clock.now())
-            self._note_outage(reason, lasting=is_lasting(exc, reason))
+            self._lasting = is_lasting(exc, reason)
+            self._note_outage(reason, lasting=self._lasting)
             return False
-        self._connection = opened
+        self._connection, self._lasting = opened, False
         if self._lost_at is not None:
             after_s = round(self._clock.monotonic() - self._lost_at, 1)
             log.info("the bus is back", servers=self._entry.servers.addresses, after_s=after_s)

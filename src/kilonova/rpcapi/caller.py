@@ -11,7 +11,7 @@ import structlog
 from pydantic import ValidationError
 
 from kilonova import CODE_VERSION
-from kilonova.base.backoff import Backoff
+from kilonova.base.backoff import Backoff, Pauses
 from kilonova.base.clock import Clock
 from kilonova.base.context import CHANGED, REQUEST_ID
 from kilonova.base.errors import (
@@ -37,7 +37,11 @@ R = TypeVar("R")
 
 RETRY = Backoff(0.1, 2.0, jitter=(0.5, 1.0))
 """Between two attempts of one call: a short failure costs little, and many waiting callers do not overload the bus."""
-
+LEAST_S = 0.01
+"""The shortest time limit of an attempt: a pause in a busy process may end after the deadline."""
+UNSENT_S = 0.4
+"""The longest pause after an attempt that was not sent, or that nobody serves: it costs little, and the bus may be back
+at any moment."""
 
 EARLIER = "An earlier attempt of this request had no reply, and may still be carried out."
 
@@ -64,14 +68,14 @@ class Caller:
         deadline = self._clock.monotonic() + method.timeout_s
         pauses, unknown = RETRY.start(self._clock), False
         while True:
-            left = deadline - self._clock.monotonic()
+            left = max(LEAST_S, deadline - self._clock.monotonic())
             patience = min(left, method.attempt_s) if method.idempotent else left
             try:
                 payload = wire.encode_request(wire.Request(method.name, CODE_VERSION, patience, body, REQUEST_ID.get()))
                 reply = _read(method, subject, await self._bus.request(subject, payload, patience))
             except ANY_CALL as exc:
                 unknown = unknown or isinstance(exc, RpcTimeout)
-                pause = pauses.next_s()
+                pause = _pause(exc, pauses)
                 if not _may_be_sent_again(method, exc, deadline - self._clock.monotonic() - pause):
                     raise _verdict(method, exc, unknown=unknown) from exc
                 await self._clock.sleep(pause)
@@ -120,6 +124,11 @@ def _read(method: Method[Any, R], subject: str, payload: bytes) -> R:
         error = reason(exc) if isinstance(exc, ValidationError) else str(exc)
         log.warning("a reply cannot be read", method=method.name, subject=subject, error=error)
         raise RpcTimeout(f"{subject} sent a reply to {method.name} that cannot be read.", subject=subject) from None
+
+
+def _pause(exc: KilonovaError, pauses: Pauses) -> float:
+    pause = pauses.next_s()
+    return min(pause, UNSENT_S) if isinstance(exc, RpcUnavailable) else pause
 
 
 def _may_be_sent_again(method: Method[Any, Any], exc: KilonovaError, left_s: float) -> bool:

@@ -81,3 +81,10 @@ def test_a_changed_service_is_seen(reads: Reads) -> None:
     write_hosts.update_service(reads.connection, HostName("h1"), read_hosts.COMPUTE, later, disabled=True)
     (service,) = read_hosts.list_services(reads.connection, host="h1")
     assert (service.disabled, service.updated_at) == (True, later)
+
+
+def test_a_host_is_found_by_its_node_without_a_scan(reads: Reads) -> None:
+    """Each registration looks its node up: a scan would make the start of a fleet cost the square of its hosts."""
+    assert read_hosts.host_of_node(reads.connection, "n-h2") == "h2"
+    plan = reads.connection.exec_driver_sql("EXPLAIN QUERY PLAN SELECT host FROM compute_nodes WHERE node_id = 'n-h2'")
+    assert "ix_compute_nodes_node_id" in str(plan.fetchall())

@@ -73,6 +73,50 @@ def test_a_lost_message_is_sent_again_until_the_patience_is_over() -> None:
     assert calls == 1
 
 
+def test_the_return_of_the_bus_is_used_within_half_a_second() -> None:
+    async def handler(_request: Heartbeat, _peer: str) -> Ack:
+        return Ack()
+
+    async def ask() -> float:
+        endpoint, clock = Endpoint(), SimClock(1)
+        endpoint.on(PATIENT, handler)
+        async with MemoryBus(MemoryHub(), clock) as bus, asyncio.TaskGroup() as tasks:
+            call = tasks.create_task(Caller(bus, clock).call(PATIENT, REQUEST, "h1"))
+            await clock.sleep(12)
+            back = clock.monotonic()
+            await bus.subscribe("conductor.host.*", endpoint.handle)
+            await call
+            return clock.monotonic() - back
+
+    assert run_virtually(ask()) < 0.5
+
+
+class LateClock(SimClock):
+    """Each sleep ends ten seconds late, as in a process that is starved of CPU."""
+
+    async def sleep(self, seconds: float) -> None:
+        await super().sleep(seconds + 10)
+
+
+def test_an_attempt_after_the_deadline_is_still_a_valid_message() -> None:
+    clock, sent = LateClock(1), list[bytes]()
+
+    class Away(MemoryBus):
+        async def request(self, subject: str, payload: bytes, timeout_s: float) -> bytes:
+            sent.append(payload)
+            raise RpcUnavailable("away")
+
+    async def ask() -> None:
+        async with Away(MemoryHub(), clock) as bus:
+            await Caller(bus, clock).call(BEAT, REQUEST, "h1")
+
+    with pytest.raises(ExceptionGroup) as caught:
+        run_virtually(ask())
+    assert caught.group_contains(RpcUnavailable)
+    assert len(sent) == 2
+    assert all(0 < wire.decode_request(payload).timeout_s <= 4 for payload in sent)
+
+
 def test_nobody_and_nothing_are_told_apart_in_the_end() -> None:
     async def nobody() -> None:
         async with wired(MemoryHub(), Endpoint(), "elsewhere") as caller:
