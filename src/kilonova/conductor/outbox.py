@@ -15,38 +15,7 @@ from kilonova.objects.action import Action
 from kilonova.objects.ids import HostName
 from kilonova.objects.instance import Instance
 from kilonova.objects.notification import ERROR, INFO, Notification
-from kilonova.objects.states import VERBS, ActionState, PowerState, Verb
-
-EVENTS: Mapping[Verb, str] = {
-    Verb.CREATE: "instance.create",
-    Verb.DELETE: "instance.delete",
-    Verb.STOP: "instance.power_off",
-    Verb.START: "instance.power_on",
-    Verb.REBOOT: "instance.reboot",
-    Verb.PAUSE: "instance.pause",
-    Verb.UNPAUSE: "instance.unpause",
-    Verb.SUSPEND: "instance.suspend",
-    Verb.RESUME: "instance.resume",
-    Verb.RESCUE: "instance.rescue",
-    Verb.UNRESCUE: "instance.unrescue",
-    Verb.REBUILD: "instance.rebuild",
-    Verb.RESIZE: "instance.resize",
-    Verb.CONFIRM_RESIZE: "instance.resize_confirm",
-    Verb.REVERT_RESIZE: "instance.resize_revert",
-    Verb.CREATE_IMAGE: "instance.snapshot",
-    Verb.CREATE_BACKUP: "instance.backup",
-    Verb.SHELVE: "instance.shelve",
-    Verb.SHELVE_OFFLOAD: "instance.shelve_offload",
-    Verb.UNSHELVE: "instance.unshelve",
-    Verb.EVACUATE: "instance.evacuate",
-    Verb.LOCK: "instance.lock",
-    Verb.UNLOCK: "instance.unlock",
-    Verb.RESET_STATE: "instance.update",
-    Verb.POWER_UPDATE: "instance.update",
-}
-"""The event of each verb.  Verbs that end at once have this one event; the others have `.start`, and `.end` or
-`.error`."""
-
+from kilonova.objects.states import EVENTS, VERBS, ActionState, PowerState
 
 _SHOWN = frozenset({"host", "vm_state", "task_state", "power_state"})
 

@@ -57,6 +57,11 @@ class Action:
         return self.verb.is_known and self.state.is_known and all(leg.state.is_known for leg in self.legs)
 
     @property
+    def is_requested(self) -> bool:
+        """Whether somebody requested it: not a record of a guest that changed without a request."""
+        return self.verb is not Verb.POWER_UPDATE
+
+    @property
     def current(self) -> int:
         """The index of the current leg; in an ended action, the index of the leg that ended last."""
         return current_index(self.legs)

@@ -3,12 +3,12 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 
+from kilonova.base.open_enum import OpenStrEnum
 from kilonova.objects.ids import HostName
 
 
-class ProcessState(StrEnum):
+class ProcessState(OpenStrEnum):
     """What the conductors have recorded of a process."""
 
     UP = "up"

@@ -90,8 +90,8 @@ WRITTEN_BY_ANY = {"identity:revoke_token", *(f"identity:{word}_credential" for w
 def test_writing_needs_more_than_a_reader() -> None:
     for service in SERVICES:
         for one in service.routes:
-            if one.method == "GET" or one.rule == "identity:authenticate":
-                continue
+            if one.method == "GET" or one.rule in ("identity:authenticate", "write_image_store"):
+                continue  # (the body, or the signature in the URL, is the permission)
             allowed = {
                 DefaultPolicy.MEMBER,
                 DefaultPolicy.ADMIN,

@@ -6,11 +6,10 @@ from pathlib import Path
 
 from kilonova.base.clock import SystemClock
 from kilonova.base.errors import KilonovaError, RpcUnavailable
-from kilonova.conductor.outbox import EVENTS
 from kilonova.conductor.watch.publisher import Publisher
 from kilonova.db.readers import notifications as read_notifications
 from kilonova.db.writers import notifications as write_notifications
-from kilonova.objects.states import PowerState, Verb
+from kilonova.objects.states import EVENTS, PowerState, Verb
 from kilonova.rpc.memory import MemoryBus, MemoryHub
 from kilonova.rpcapi.notifications import subject_of
 from tests import make

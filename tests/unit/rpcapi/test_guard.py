@@ -29,7 +29,6 @@ from kilonova.rpcapi import to_host as compute
 from kilonova.rpcapi.caller import Caller
 from kilonova.rpcapi.endpoint import Endpoint
 from kilonova.rpcapi.guard import MOST_PEERS, QUIET_S, Guard, Limits
-from kilonova.rpcapi.method import Ack
 from tests.simulation.virtual import SimClock, run_virtually
 from tests.unit.rpcapi.test_permissions import declared
 
@@ -48,8 +47,8 @@ def endpoint(guard: Guard, handler: Any) -> Endpoint:
     return made
 
 
-async def fine(_request: host.Ping, _peer: str) -> Ack:
-    return Ack()
+async def fine(_request: host.Ping, _peer: str) -> host.Pong:
+    return host.Pong()
 
 
 def test_a_peer_over_its_rate_is_refused_and_another_is_not() -> None:
@@ -74,14 +73,14 @@ def test_a_peer_has_a_bound_of_requests_at_once_and_a_bounded_queue() -> None:
     async def body() -> None:
         clock, most, running = SimClock(1), 0, 0
 
-        async def slow(_request: host.Ping, peer: str) -> Ack:
+        async def slow(_request: host.Ping, peer: str) -> host.Pong:
             nonlocal most, running
             if peer == "h1":
                 running += 1
                 most = max(most, running)
                 await clock.sleep(0.5)
                 running -= 1
-            return Ack()
+            return host.Pong()
 
         served = endpoint(Guard(clock, Metrics(), Limits(running=2, waiting=3)), slow)
         async with asyncio.TaskGroup() as group:
@@ -98,11 +97,11 @@ def test_a_request_whose_turn_does_not_come_ends_with_its_caller() -> None:
     async def body() -> None:
         clock, handled = SimClock(1), 0
 
-        async def long(_request: host.Ping, _peer: str) -> Ack:
+        async def long(_request: host.Ping, _peer: str) -> host.Pong:
             nonlocal handled
             handled += 1
             await clock.sleep(2)
-            return Ack()
+            return host.Pong()
 
         served = endpoint(Guard(clock, Metrics(), Limits(running=1)), long)
         short = wire.encode_request(wire.Request("ping", 1, 1.0, b'{"host":"h1"}'))
@@ -133,7 +132,7 @@ def test_what_a_peer_may_not_say_is_counted_and_logged_once_a_minute(kind: type[
     async def body() -> None:
         clock, metrics = SimClock(1), Metrics()
 
-        async def refuse(_request: host.Ping, _peer: str) -> Ack:
+        async def refuse(_request: host.Ping, _peer: str) -> host.Pong:
             raise kind("That is not yours.")
 
         served = endpoint(Guard(clock, metrics), refuse)
@@ -150,7 +149,7 @@ def test_what_a_peer_may_not_say_is_counted_and_logged_once_a_minute(kind: type[
 
 def test_a_defect_is_logged_once_a_minute_with_its_traceback() -> None:
     async def body() -> None:
-        async def broken(_request: host.Ping, _peer: str) -> Ack:
+        async def broken(_request: host.Ping, _peer: str) -> host.Pong:
             raise OverflowError
 
         served = endpoint(Guard(SimClock(1), Metrics()), broken)

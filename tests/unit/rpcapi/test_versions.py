@@ -32,16 +32,20 @@ async def ack(_request: host.Ping, _peer: str) -> Ack:
     return Ack()
 
 
+async def pong(_request: host.Ping, _peer: str) -> host.Pong:
+    return host.Pong()
+
+
 def answer(version: int, name: str = host.PING.name, subject: str = "conductor.host.h1") -> bytes:
     endpoint = Endpoint()
-    endpoint.on(host.PING, ack)
+    endpoint.on(host.PING, pong)
     payload = wire.encode_request(wire.Request(name, version, 5.0, host.PING.request_form.dump_json(REQUEST)))
     return run_virtually(endpoint.handle(subject, payload))
 
 
 @pytest.mark.parametrize("version", [CODE_VERSION - 1, CODE_VERSION, CODE_VERSION + 1])
 def test_a_peer_one_version_away_is_served(version: int) -> None:
-    assert wire.decode_reply(answer(version)) == b"{}"
+    assert wire.decode_reply(answer(version)) == host.PING.reply_form.dump_json(host.Pong())
 
 
 @pytest.mark.parametrize("version", [CODE_VERSION - 2, CODE_VERSION + 2, -(10**9)])

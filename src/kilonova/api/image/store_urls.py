@@ -6,12 +6,11 @@ The signature in the query is the permission; no token is needed.
 
 from collections.abc import Mapping
 
-from pydantic import TypeAdapter
-
 from kilonova.api.http.call import Call, Reply
 from kilonova.api.http.faults import HttpError
 from kilonova.api.http.ids import is_uuid
 from kilonova.api.http.route import DefaultPolicy, Route, Service
+from kilonova.api.http.views import Member, View
 from kilonova.api.image import ranges
 from kilonova.base.errors import NotFound, StorageFull
 from kilonova.images.signing import PATH
@@ -20,7 +19,15 @@ from kilonova.objects.image import SavedImage
 
 OCTETS = "application/octet-stream"
 QUERY = frozenset({"peer", "until", "key", "attempt", "sha512", "signature"})
-_SAVED = TypeAdapter(SavedImage)
+_SAVED = View[SavedImage, Call](
+    "SavedImage",
+    Member("size", int, lambda saved, _: saved.size),
+    Member("virtual_size", int, lambda saved, _: saved.virtual_size),
+    Member("md5", str, lambda saved, _: saved.md5),
+    Member("sha512", str, lambda saved, _: saved.sha512),
+    Member("stores", list[str], lambda saved, _: list(saved.stores)),
+    Member("receipt", str, lambda saved, _: saved.receipt),
+)
 
 
 async def read(call: Call) -> Reply:
@@ -44,7 +51,7 @@ async def write(call: Call) -> Reply:
         saved = await call.deps.images.receive(_image_of(call), _query_of(call), call.chunks)
     except StorageFull as exc:
         raise HttpError(507, exc.message) from exc
-    return Reply(_SAVED.dump_json(saved))
+    return _SAVED.reply(saved, call)
 
 
 def _image_of(call: Call) -> ImageId:
@@ -64,7 +71,7 @@ SERVICE = Service(
         Route("GET", "/images/{image_id}", read, "read_image_store", DefaultPolicy.ANYBODY, also=(206,), gives=OCTETS,
             query=QUERY, note="for hosts and other API processes, by a signed URL"),
         Route("PUT", "/images/{image_id}", write, "write_image_store", DefaultPolicy.ANYBODY, accepts=OCTETS,
-            query=QUERY, note="for hosts and other API processes, by a signed URL"),
+            reply=_SAVED, query=QUERY, note="for hosts and other API processes, by a signed URL"),
     ),
     open=True,
 )  # fmt: skip

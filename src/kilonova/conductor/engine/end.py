@@ -22,7 +22,7 @@ from kilonova.db.writers import instances as write_instances
 from kilonova.objects.action import Action
 from kilonova.objects.instance import Fault, Instance
 from kilonova.objects.leg import after_success
-from kilonova.objects.states import VERBS, ActionState, Verb, VmState, observed
+from kilonova.objects.states import VERBS, ActionState, VmState, observed
 
 NewId = Callable[[], str]
 
@@ -98,7 +98,7 @@ def _reopen(tx: Transaction, action: Action, now: datetime) -> bool:
         instance = read_instances.get(tx, action.instance_id)
     except NotFound:
         return False
-    requested = (one for one in read_actions.of_instance(tx, instance.id) if one.verb is not Verb.POWER_UPDATE)
+    requested = (one for one in read_actions.of_instance(tx, instance.id) if one.is_requested)
     newest = next((one.id for one in requested if not VERBS[one.verb].immediate), None)
     if newest != action.id or instance.vm_state is not VmState.ERROR:
         return False

@@ -18,7 +18,7 @@ from kilonova.objects.action_params import CreateParams
 from kilonova.objects.ids import AttemptId
 from kilonova.objects.instance import Instance
 from kilonova.objects.leg import to_place_again, tried
-from kilonova.objects.states import TaskState, Verb
+from kilonova.objects.states import TaskState
 
 MOST_HOSTS = 3
 """The most hosts on which one build is tried."""
@@ -28,7 +28,7 @@ EVENT = "conductor.reschedule"
 def note_build(tx: Transaction, action: Action, outcome: Outcome, now: datetime) -> None:
     """Count builds that failed for a reason of the host; a success clears the count.  The scheduler prefers hosts
     without such failures."""
-    if action.verb is not Verb.CREATE or action.host is None or action.leg.undoes is not None:
+    if not isinstance(action.params, CreateParams) or action.host is None or action.leg.undoes is not None:
         return
     if outcome.succeeded:
         write_hosts.build_succeeded(tx, action.host)

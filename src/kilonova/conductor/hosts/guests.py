@@ -116,7 +116,7 @@ def _owed(tx: Transaction, instance: Instance, seen: Observed) -> Verb | None:
         return None
     if seen.power not in (PowerState.SHUTDOWN, PowerState.CRASHED):
         return None
-    requested = (action for action in read_actions.of_instance(tx, instance.id) if action.verb is not Verb.POWER_UPDATE)
+    requested = (action for action in read_actions.of_instance(tx, instance.id) if action.is_requested)
     newest = next(requested, None)
     if newest is None or newest.state is not ActionState.FAILED or not VERBS[newest.verb].until_done:
         return None
