@@ -124,7 +124,7 @@ async def build_world(db: Database) -> None:
     await db.write(keypairs.create_keypair, replace(_KEY, name="key-0"))
     await db.write(aggregates.create, admin.CreateAggregate("uuid-0", "aggregate", None), NOW)
     await db.write(identity.create_project, identity_methods.CreateProject(Project("p9", "nine")), NOW)
-    await db.write(notifications.number, 0)
+    await db.write(notifications.number, True)
 
 
 async def _create(db: Database, instance: Any, action: str, request: str) -> Any:
@@ -300,7 +300,8 @@ CASES: Mapping[str, Case] = {
     ),
     "forget reports": one(service_reports.forget_old, same(NOW)),
     "purge": one(purge.purge_deleted, same(LATER)),
-    "number": one(notifications.number, same(0)),
+    "number": one(notifications.number, same(False)),
+    "publish": one(notifications.record_published, same(1)),
     "metadata": one(
         server_edits.edit_metadata,
         lambda side: api.EditMetadata(side.context, ACTIVE, put={f"key {side.number}": "value"}),
@@ -426,6 +427,7 @@ COVERED: Mapping[str, str] = {
     "write_liveness.call_up": "call up",
     "write_liveness.suspect": "suspect",
     "write_notifications.number": "number",
+    "write_notifications.record_published": "publish",
     "write_quotas.delete_limits": "delete limits",
 }
 """By the name of each function that is passed to `Database.write`: one of its cases."""

@@ -58,13 +58,15 @@ class Hooks:
     """Callbacks for further work.  `ended` receives the verb of each leg that has ended.  `wake` receives each host
     that has work to fetch (it has registered, or one of its legs begins).  `place` receives each action that needs
     another host.  `offered` is called when a host has reported its resources, or whether it is in service.
-    `max_payload` is the limit of one message of the bus, in bytes."""
+    `recorded` is called when an event may have been recorded.  `max_payload` is the limit of one message of the bus, in
+    bytes."""
 
     ended: Callable[[Verb], None]
     wake: Callable[[HostName], Awaitable[None]]
     place: Callable[[ActionRef], None]
     offered: Callable[[], None]
     max_payload: Callable[[], int] = lambda: USUAL_PAYLOAD
+    recorded: Callable[[], None] = lambda: None
 
 
 class HostEndpoint:
@@ -119,6 +121,7 @@ class HostEndpoint:
         self._liveness.registered(request.host, registered.epoch)
         if registered.rebooted:
             log.info("a host has booted", host=request.host, guests_to_start=registered.resumed)
+            self._hooks.recorded()
         await self._hooks.wake(request.host)
         return replace(registered, version=CODE_VERSION, conductors=self._conductors.lowest)
 
@@ -171,6 +174,7 @@ class HostEndpoint:
         finished = await self._db.write(reports.finish, request, self._clock.new_id, self._clock.now())
         self._failpoints.hit(FINISH_RECORDED)
         self._hooks.ended(finished.verb)
+        self._hooks.recorded()
         if finished.wake is not None:
             await self._hooks.wake(finished.wake)
         if finished.place is not None:
@@ -194,6 +198,7 @@ class HostEndpoint:
     async def _report_states(self, request: methods.ReportStates) -> Ack:
         ids = tuple(ActionId(self._clock.new_id()) for _ in request.states)
         await self._db.write(guests.report_states, request, ids, self._clock.now())
+        self._hooks.recorded()
         return ACK
 
     async def _list_expected(self, request: methods.ListExpected) -> methods.Expected:
@@ -222,4 +227,5 @@ class HostEndpoint:
 
     async def _notify(self, request: methods.Notify) -> Ack:
         await self._db.write(guests.notify, request)
+        self._hooks.recorded()
         return ACK

@@ -84,24 +84,25 @@ class Conductor:
         _, self._moves = await self._db.read(deadlines.look_at_clock, self._clock.now())
         for_api = ApiEndpoint(self._tools, self._rpc, self._placer.put, self._policy.plans)
         account = Guard(self._clock, self._metrics)
-        hooks = Hooks(self._ended, self._wake, self._placer.put, self._placer.put_waiting, lambda: bus.max_payload)
+        ping = SelfPing(bus, f"conductor-{self._policy.host}", self._process_id)
+        await ping.listen()
+        # A round trip to the process's own ping confirms what was sent before; the bus of one process needs none.
+        confirm = None if self._policy.alone else ping.ping
+        publisher = Publisher(self._db, bus, self._clock, self._settings.watchdog_interval, confirm)
+        put, again = self._placer.put, self._placer.put_waiting
+        hooks = Hooks(self._ended, self._wake, put, again, lambda: bus.max_payload, publisher.look)
         for_hosts = HostEndpoint(self._tools, self._liveness, hooks)
         adoption = Adoption(self._db, self._clock, self._wake)
         for_operators = OperatorEndpoint(self._db, self._clock, adoption, self._liveness, self._policy.host)
         limited = Guard(self._clock, self._metrics, None if self._policy.alone else Limits())
-        ping = SelfPing(bus, f"conductor-{self._policy.host}", self._process_id)
-        await ping.listen()
         for_images = ImageEndpoint(self._tools, self._metrics)
         of_api, of_hosts = for_api.endpoint(account), for_hosts.endpoint(limited)
         for_images.serve_api(of_api)
         for_images.serve_hosts(of_hosts)
-        # A round trip to the process's own ping confirms what was sent before; the bus of one process needs none.
-        confirm = None if self._policy.alone else ping.ping
-        publisher = Publisher(self._db, bus, self._clock, self._settings.watchdog_interval, confirm)
         for subject, handler in (
             (api_methods.SUBJECT, publisher.after(of_api.handle)),
             (admin_methods.SUBJECT, for_operators.endpoint(account).handle),
-            (host_methods.SUBJECT, publisher.after(of_hosts.handle)),
+            (host_methods.SUBJECT, of_hosts.handle),
         ):
             await bus.subscribe(subject, handler, queue=QUEUE)
         await bus.subscribe(host_methods.HEARTBEATS, for_hosts.heartbeats(limited).handle)

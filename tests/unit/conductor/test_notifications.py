@@ -21,11 +21,12 @@ NOTICE = Notice("n1", make.NOW, "compute.libvirt.error", "ERROR", {"ip": "192.0.
 
 def test_a_repeat_is_one_and_the_oldest_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(notifications, "KEPT", 3)
+    monkeypatch.setattr(notifications, "TRIM", 1)
     desk = Desk(tmp_path)
     for number in (1, 1, 2, 3, 3, 4, 5):
         desk.write(guests.notify, Notify(make.HOST, replace(NOTICE, id=f"n{number}", event_type=f"e{number}")))
     assert desk.read(newest, 10) == []
-    desk.write(notifications.number, 0)
+    desk.write(notifications.number, True)
     assert [one.notification.event_type for one in desk.read(newest, 10)] == ["e5", "e4", "e3"]
     assert [one.number for one in desk.read(newest, 2)] == [5, 4]
     assert [one.number for one in desk.read(after, 3, 10)] == [4, 5]
@@ -34,7 +35,7 @@ def test_a_repeat_is_one_and_the_oldest_go(tmp_path: Path, monkeypatch: pytest.M
 def test_the_command_prints_a_line_each(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     desk.write(guests.notify, Notify(make.HOST, NOTICE))
-    desk.write(notifications.number, 0)
+    desk.write(notifications.number, True)
     (tmp_path / "kilonova.conf").write_text(f"[DEFAULT]\nstate_path = {tmp_path}\n")
     for option in ("--state-path", str(tmp_path)), ("--config-file", str(tmp_path / "kilonova.conf")):
         done = CliRunner().invoke(app, ["notifications", *option])

@@ -19,7 +19,7 @@ CLOCK = SystemClock()
 
 
 def events(desk: Desk) -> list[str]:
-    desk.write(write_notifications.number, 0)
+    desk.write(write_notifications.number, True)
     return [one.notification.event_type for one in desk.read(read_notifications.after, 0, 100)]
 
 
@@ -84,7 +84,7 @@ def test_a_delete_reports_the_superseded_action(tmp_path: Path) -> None:
 def test_secrets_of_the_instance_are_not_in_a_notification(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     desk.create(make.instance(user_data="c2VjcmV0", key_data="ssh-ed25519 AAAA", metadata={"password": "hidden"}))
-    desk.write(write_notifications.number, 0)
+    desk.write(write_notifications.number, True)
     text = str(desk.read(read_notifications.newest, 10))
     for secret in ("c2VjcmV0", "AAAA", "hidden"):
         assert secret not in text

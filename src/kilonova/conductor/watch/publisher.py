@@ -22,13 +22,13 @@ from kilonova.rpcapi.notifications import encode, subject_of
 
 log = structlog.get_logger(__name__)
 
-PAUSE_S = 0.02
-"""The pause between two looks: notifications of a burst share a transaction."""
+PAUSE_S = 0.1
+"""The pause between two looks: notifications of a burst share their transactions."""
 BATCH = 500
 
 
 class Publisher:
-    """Publishes what is committed, soon after each request that may have changed something, and every `interval_s`.
+    """Publishes what is committed, soon after `look`, and every `interval_s`.
 
     `confirm` returns when everything that was sent before has reached the bus, and raises a KilonovaError otherwise.
     Without `confirm` the bus ends in this process and has no subscribers: notifications are only numbered.
@@ -39,18 +39,21 @@ class Publisher:
     ) -> None:
         self._db, self._bus, self._clock = db, bus, clock
         self._interval_s, self._confirm = interval_s, confirm
-        self._published = 0
         self._reported = ""
         self._changed = asyncio.Event()
 
+    def look(self) -> None:
+        """Something may have been recorded: look at the outbox soon."""
+        self._changed.set()
+
     def after(self, handler: Handler) -> Handler:
-        """The handler, with a look at the outbox after each message."""
+        """The handler, with a look after each message."""
 
         async def handled(subject: str, payload: bytes) -> bytes:
             try:
                 return await handler(subject, payload)
             finally:
-                self._changed.set()
+                self.look()
 
         return handled
 
@@ -80,15 +83,18 @@ class Publisher:
     async def publish(self) -> None:
         """Number and publish everything that is committed now.  Raises KilonovaError: the rest is published later."""
         while await self._db.read(read_notifications.is_work_left):
-            self._published, numbered = await self._db.write(write_notifications.number, self._published)
+            alone = self._confirm is None
+            sent, numbered = await self._db.write(write_notifications.number, alone)
             if self._confirm is not None:
-                await self._send(self._confirm)
-            # What was deleted before it could be sent does not come back.
-            self._published = max(self._published, numbered)
+                await self._send(self._confirm, sent)
+                # What was deleted before it could be sent does not come back.
+                await self._db.write(write_notifications.record_published, numbered)
 
-    async def _send(self, confirm: Callable[[], Awaitable[None]]) -> None:
-        while found := await self._db.read(read_notifications.after, self._published, BATCH):
+    async def _send(self, confirm: Callable[[], Awaitable[None]], sent: int) -> None:
+        while found := await self._db.read(read_notifications.after, sent, BATCH):
             for one in found:
                 await self._bus.publish(subject_of(one.notification.event_type), encode(one))
             await confirm()
-            self._published = found[-1].number
+            sent = found[-1].number
+            if len(found) < BATCH:
+                return

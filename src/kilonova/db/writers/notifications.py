@@ -17,16 +17,23 @@ KEPT = 10_000
 
 AT_ONCE = 500
 """How many notifications one transaction numbers."""
+TRIM = 256
+"""The oldest are deleted once in so many notifications."""
 
 _INSERT = sa.insert(notifications)
 _POSITION = sa.select(outbox.c.numbered, outbox.c.published).where(outbox.c.id == 1)
 _UNNUMBERED = (
-    sa.select(notifications.c.serial)
+    sa.select(notifications.c.serial, sa.func.row_number().over(order_by=notifications.c.serial).label("place"))
     .where(notifications.c.number.is_(None))
     .order_by(notifications.c.serial)
     .limit(AT_ONCE)
+    .subquery()
 )
-_GIVE = sa.update(notifications).where(notifications.c.serial == sa.bindparam("of_serial"))
+_GIVE = (
+    sa.update(notifications)
+    .where(notifications.c.serial == _UNNUMBERED.c.serial)
+    .values(number=sa.bindparam("after", type_=sa.BigInteger) + _UNNUMBERED.c.place)
+)
 _OLD = sa.delete(notifications).where(notifications.c.number <= sa.bindparam("up_to"))
 
 
@@ -51,22 +58,26 @@ def insert_once(tx: Transaction, id: str, notification: Notification) -> None:
         insert(tx, id, notification)
 
 
-def number(tx: Transaction, published: int) -> tuple[int, int]:
+def number(tx: Transaction, published: bool) -> tuple[int, int]:
     """Give numbers to the notifications that are committed and have none, and delete those beyond `KEPT`.
 
-    `published` is the last number that the caller has published.  Returns the last number that some conductor has
-    published, and the last number given.  The lock on the outbox's row excludes another conductor.
+    `published`: there is no bus to publish them on, so they count as published.  Returns the last number that some
+    conductor has published, and the last number given.  The lock on the outbox's row excludes another conductor.
     """
     position = tx.execute(_POSITION.with_for_update()).first()
     if position is None:
         tx.execute(sa.insert(outbox).values(id=1, numbered=0, published=0))
-    numbered, before = position or (0, 0)
-    serials = tx.execute(_UNNUMBERED).scalars().all()
-    after = max(before, min(published, numbered))
-    if serials:
-        tx.execute(_GIVE, [{"of_serial": one, "number": at} for at, one in enumerate(serials, numbered + 1)])
-        numbered += len(serials)
+    before, sent = position or (0, 0)
+    numbered = before + tx.execute(_GIVE, {"after": before}).rowcount
+    if published:
+        sent = numbered
+    if numbered != before:
+        tx.execute(sa.update(outbox).values(numbered=numbered, published=sent))
+    if numbered // TRIM != before // TRIM:
         tx.execute(_OLD, {"up_to": numbered - KEPT})
-    if serials or after != before:
-        tx.execute(sa.update(outbox).values(numbered=numbered, published=after))
-    return after, numbered
+    return sent, numbered
+
+
+def record_published(tx: Transaction, number: int) -> None:
+    """Every notification up to this number has reached the bus."""
+    tx.execute(sa.update(outbox).where(outbox.c.published < number).values(published=number))
