@@ -54,7 +54,7 @@ def test_an_action_that_a_host_cannot_read_fails_with_the_reason_and_holds_up_no
             )
             assert await has_status(world, odd, "ACTIVE")
             # A delete that cannot be read, by an instance's value for a change, waits for a host that can.
-            of_a_newer_conductor(world, b'"desired_power":1', b'"desired_power":99')
+            of_a_newer_conductor(world, b'"name":"s2"', b'"name":2')
             with capture_logs() as said_later:
                 await world.http.delete(f"/compute/v2.1/servers/{doomed}")
                 await act(world, other, "os-start")

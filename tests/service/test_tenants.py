@@ -149,6 +149,7 @@ PARAMS: Mapping[tuple[str, str], Param] = {
     (IMAGE, "image_id"): own("image"),
     (IMAGE, "tag"): shared("own-tag"),
     (IMAGE, "member_id"): own("project", UNKNOWN_HEX),
+    ("/image-store/v1", "image_id"): shared(UNKNOWN_UUID),
     (IDENTITY, "user_id"): own("user", UNKNOWN_HEX),
     (IDENTITY, "project_id"): own("project", UNKNOWN_HEX),
     (IDENTITY, "credential_id"): own("credential", UNKNOWN_HEX),
@@ -238,6 +239,9 @@ async def test_without_a_token_there_are_versions_health_and_the_log_in_and_noth
         *(f"GET {path}" for path in ("/compute", "/compute/v2", "/identity", "/image", "/image/versions", "/network")),
         *(f"GET {path}" for path in (COMPUTE, IDENTITY, IMAGE, NETWORK)),
         "POST /identity/v3/auth/tokens",
+        # Signed URLs: the signature is the permission (tests/service/test_image_stores.py).
+        "GET /image-store/v1/images/{image_id}",
+        "PUT /image-store/v1/images/{image_id}",
     }
 
 

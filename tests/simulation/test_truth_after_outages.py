@@ -79,7 +79,8 @@ async def in_hand(world: World) -> bool:
 async def cut_while_at_work(world: World, outage_s: float) -> None:
     """The host has the work; then nothing that it says arrives, for so long."""
     await world.until(lambda: in_hand(world), within_s=60)
-    world.hub.fate = lambda subject: Fate(()) if "conductor.host" in subject else world.network.fate(subject)
+    of_host = ("conductor.host", "heartbeat", "compute")
+    world.hub.fate = lambda subject: Fate(()) if subject.startswith(of_host) else world.network.fate(subject)
     await world.clock.sleep(outage_s)
 
 

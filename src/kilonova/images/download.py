@@ -54,6 +54,11 @@ class Transport:
     clock: Clock
 
 
+NO_STORE_S = 10.0
+"""How long a download waits for a store that has the image: an API process that has just started reports its files
+within seconds."""
+
+
 class Download:
     """One image of `size` bytes; it fails when no byte arrives for `patience_s`, from any store.  `wrong` are the
     stores that sent other bytes: they are not read again."""
@@ -75,6 +80,10 @@ class Download:
             try:
                 places = self._choose(await self._places())
             except AWAY as exc:
+                places, why = (), exc.message
+            except NotFound as exc:
+                if self.wrong or self._clock.monotonic() - heard >= min(NO_STORE_S, self._patience_s):
+                    raise
                 places, why = (), exc.message
             for place in places:
                 try:

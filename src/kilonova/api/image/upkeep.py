@@ -69,9 +69,17 @@ class Upkeep:
 
     def start(self, tasks: Supervisor, interval_s: float) -> None:
         """Report now, and work periodically."""
-        tasks.spawn("first image store report", self.report())
+        tasks.spawn("first image upkeep", self._begin())
         tasks.periodic("image store report", REPORT_S, self.report, limit_s=2 * REPORT_S)
         tasks.periodic("image upkeep", interval_s, self.run, limit_s=ROUND_LIMIT_S)
+
+    async def _begin(self) -> None:
+        """Report now, and record the files that are in the directory already: hosts find them from then on."""
+        await self.report()
+        try:
+            await self.run()
+        except (KilonovaError, OSError) as exc:
+            log.info("the first upkeep of the image store failed; it is repeated", why=str(exc))
 
     async def report(self) -> None:
         """Report to the conductor that this process serves the store, and whether the store is full.  A store whose
