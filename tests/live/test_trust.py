@@ -269,6 +269,7 @@ def test_expired_credentials_are_cut_and_named(bench: Bench) -> None:
                 assert host.connected
                 await until(lambda: not host.connected, 10)
                 await until(lambda: "expired at" in host.reason, 10)
+                await until(lambda: "expired at" in str(lines), 10)  # the line that names it comes once
                 await asyncio.sleep(1)  # the second of the expiry is over
                 told = len(lines)
                 await asyncio.sleep(1.5)
