@@ -14,7 +14,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Generator
 from pathlib import Path
 
 from lab.cloud import Api, Client, Service, printable
@@ -30,7 +29,7 @@ from lab.common import (
 )
 from lab.guest_image import IMAGE, INITRD, KERNEL
 from lab.hypervisor import KINDS, Hypervisor, choose
-from lab.progress import Terminal, run_logged
+from lab.progress import Phases, Terminal, run_logged
 
 LOG = BUILD / "demo.log"
 PREFIX = "kn-d-"
@@ -41,11 +40,11 @@ FLAVOR = "m1.nano"
 READY, COMMAND, SPEAK, DELETE = 90.0, 90.0, 300.0, 120.0
 
 
-class Demo:
+class Demo(Phases):
     """One run. `run` may raise LabError; `clean_up` is called in any case."""
 
     def __init__(self, terminal: Terminal, kind: str) -> None:
-        self.terminal: Terminal = terminal
+        super().__init__(terminal)
         self.kind: str = kind
         # Short, because of sockets; not in the clone, because QEMU's user may not come there.
         self.directory: Path = Path(tempfile.mkdtemp(prefix=PREFIX, dir="/tmp"))
@@ -71,22 +70,6 @@ class Demo:
         self._stop()
 
     # -- phases ----------------------------------------------------------------------------------------
-
-    @contextlib.contextmanager
-    def _phase(self, title: str) -> Generator[list[str]]:
-        """A step with its time; remarks put into the list are shown behind it."""
-        started = self.terminal.begin(title)
-        self._title, self._started = title, started
-        remarks: list[str] = []
-        try:
-            yield remarks
-        except BaseException:
-            self.terminal.failed(title, started)
-            raise
-        self.terminal.end(title, started, ", ".join(remarks))
-
-    def _spin(self) -> None:
-        self.terminal.spin(self._title, self._started)
 
     def _start_hypervisor(self) -> None:
         with self._phase("libvirt") as remarks:

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a person sees while commands run: one line per step, a spinner on a terminal, all output in a log."""
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -73,6 +74,29 @@ class Terminal:
         """A step has failed."""
         took = self.style("2", f"{time.monotonic() - started:6.1f} s")
         self.line(f"  {self.style('31', self.cross)} {title:<44} {took}")
+
+
+class Phases:
+    """A run whose steps are shown, one after the other, with their times."""
+
+    def __init__(self, terminal: Terminal) -> None:
+        self.terminal: Terminal = terminal
+
+    @contextlib.contextmanager
+    def _phase(self, title: str) -> Generator[list[str]]:
+        """A step with its time; remarks put into the list are shown behind it."""
+        started = self.terminal.begin(title)
+        self._title, self._started = title, started
+        remarks: list[str] = []
+        try:
+            yield remarks
+        except BaseException:
+            self.terminal.failed(title, started)
+            raise
+        self.terminal.end(title, started, ", ".join(remarks))
+
+    def _spin(self) -> None:
+        self.terminal.spin(self._title, self._started)
 
 
 def run_logged(

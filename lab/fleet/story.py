@@ -2,24 +2,23 @@
 """The story of `make fleet`: six guests on three hosts live through the loss of each kind of process, and of NATS and
 PostgreSQL."""
 
-import contextlib
 import json
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from lab.cloud import Api, Client
 from lab.common import LabError
 from lab.fleet.fleet import Fleet
 from lab.guest_image import IMAGE
-from lab.progress import Terminal
+from lab.progress import Phases, Terminal
 
 COMMAND_S, ACTIVE_S, AGAIN_S = 90.0, 240.0, 60.0
 FLAVOR = "m1.nano"
 
 
 @dataclass
-class Story:
+class Story(Phases):
     """One run.  Each chapter raises LabError with the sentence that says what did not come true.
 
     `outage_s`: how long each engine is away.  `freeze_s`: how long a conductor stands still.
@@ -149,21 +148,6 @@ class Story:
                     raise LabError(f"{host.name} still runs {', '.join(host.libvirtd.guests())}.")
 
     # -- helpers ---------------------------------------------------------------------------------------
-
-    @contextlib.contextmanager
-    def _phase(self, title: str) -> Generator[list[str]]:
-        started = self.terminal.begin(title)
-        self._title, self._started = title, started
-        remarks: list[str] = []
-        try:
-            yield remarks
-        except BaseException:
-            self.terminal.failed(title, started)
-            raise
-        self.terminal.end(title, started, ", ".join(remarks))
-
-    def _spin(self) -> None:
-        self.terminal.spin(self._title, self._started)
 
     def _pause(self) -> None:
         self._spin()
