@@ -210,9 +210,29 @@ class PrivatePostgres:
         return found
 
     def _kill_all(self) -> None:
-        for pid in self._family():
+        """Kill the server and its children, and wait until all have left the memory that they share.
+
+        A server that starts earlier refuses its directory: "pre-existing shared memory block is still in use".
+        """
+        assert self._process is not None
+        os.kill(self._process.pid, signal.SIGSTOP)  # (a stopped server makes no further child)
+        family = self._family()
+        for pid in family:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+        deadline = time.monotonic() + 10
+        while any(map(_lives, family)):
+            if time.monotonic() > deadline:
+                raise LabError(f"PostgreSQL did not end within 10 s of SIGKILL: {tail(self.log)}")
+            time.sleep(0.005)
+
+
+def _lives(pid: int) -> bool:
+    """Whether a process has its memory still: a zombie has left it."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (OSError, IndexError):
+        return False
 
 
 def main() -> int:
