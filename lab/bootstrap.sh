@@ -27,13 +27,15 @@ sasl='sasl2-bin libsasl2-modules'
 reach='openssh-client'
 # In front of the API processes of a fleet.
 balancer='haproxy'
+# Shows the web page to its tests.
+browser='chromium fonts-dejavu-core'
 # Makes more requests per second than a Python program can.
 load='wrk'
 
 case $profile in
 demo) packages="$build $guests $image" rest='a Python environment, the OpenStack client and a guest image' minutes='2 to 4 minutes' ;;
 bench) packages="$build $guests $image $balancer $load" rest='a Python environment, the OpenStack client and a guest image' minutes='2 to 4 minutes' ;;
-test) packages="$build $guests $image $sasl $reach $balancer" rest='a Python environment, the OpenStack client and a guest image' minutes='2 to 4 minutes' ;;
+test) packages="$build $guests $image $sasl $reach $balancer $browser" rest='a Python environment, the OpenStack client and a guest image' minutes='2 to 4 minutes' ;;
 check) packages=$build rest='a Python environment' minutes='1 to 2 minutes' ;;
 conformance) packages=$build rest='a Python environment and Tempest' minutes='1 to 2 minutes' ;;
 *) fail 'usage: lab/bootstrap.sh demo|test|check|bench|conformance' ;;

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lab import vendor
 from lab.common import BUILD, CLIENT, COMPARED, GUEST, TEMPEST, TOP, VENV, LabError, environment, run
 from lab.progress import Terminal, run_logged
 
@@ -244,6 +245,10 @@ def _make_tempest(work: Work) -> None:
     _install(work, TEMPEST, ["tempest.txt"])
 
 
+def _make_web(work: Work) -> None:
+    vendor.fetch(lambda words: work.run(words, timeout=vendor.DOWNLOAD_S))
+
+
 def _make_guest(work: Work) -> None:
     work.run([sys.executable, "-m", "lab.guest_image"], timeout=1200)
 
@@ -277,11 +282,19 @@ TEMPEST_PIECE = Piece(
     "tempest", "OpenStack's integration tests", 25, TEMPEST, lambda: digest(REQUIREMENTS / "tempest.txt"), _make_tempest
 )
 GUEST_PIECE = Piece("guest", "Bootable guest image", 15, GUEST, _guest_inputs, _make_guest)
+WEB_PIECE = Piece(
+    "web",
+    "Type checker of the web page",
+    5,
+    vendor.WEB,
+    lambda: digest(vendor.MANIFEST, REQUIREMENTS / "dev.txt"),
+    _make_web,
+)
 
 PROFILES: Mapping[str, Sequence[Piece]] = {
     "demo": (TOOLS_PIECE, RUNTIME, PROJECT, CLIENT_PIECE, GUEST_PIECE),
-    "test": (TOOLS_PIECE, DEVELOPMENT, PROJECT, CLIENT_PIECE, GUEST_PIECE),
-    "check": (TOOLS_PIECE, DEVELOPMENT, PROJECT),
+    "test": (TOOLS_PIECE, DEVELOPMENT, PROJECT, CLIENT_PIECE, GUEST_PIECE, WEB_PIECE),
+    "check": (TOOLS_PIECE, DEVELOPMENT, PROJECT, WEB_PIECE),
     "conformance": (TOOLS_PIECE, DEVELOPMENT, PROJECT, TEMPEST_PIECE),
     "bench": (TOOLS_PIECE, DEVELOPMENT, PROJECT, CLIENT_PIECE, GUEST_PIECE, COMPARED_PIECE),
 }
