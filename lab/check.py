@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from lab.common import TOP, VENV, environment
 from lab.progress import Terminal
+from lab.vendor import TYPE_CHECKER
 
 
 def checks() -> list[tuple[str, list[str]]]:
@@ -22,6 +23,8 @@ def checks() -> list[tuple[str, list[str]]]:
         ("types", [str(bin_ / "basedpyright")]),
         ("architecture", [str(bin_ / "lint-imports")]),
         ("sizes", [python, "-m", "lab.sizes"]),
+        ("types of the page", [str(TYPE_CHECKER), "--project", "lab/tsconfig.json"]),
+        ("rules of the page", [python, "-m", "lab.page_rules"]),
     ]
     if _exists("kilonova.devtools.docs"):
         found.append(("generated documents", [python, "-m", "kilonova.devtools.docs", "--check"]))
