@@ -20,11 +20,11 @@ FORBIDDEN: Mapping[str, str] = {
     ),
     r"\beval\(|\bnew Function\b|import\(\s*`": "code must not be made from text",
     r"https?://(?!www\.w3\.org/)": "the page speaks to its own origin only",
-    r"console\.(log|debug|info)": "nothing is printed to the console",
+    r"\bconsole\.(log|debug|info)\(": "nothing is printed to the console",
     r"""\bstyle=(?:"|\$\{`)""": "the Content-Security-Policy forbids style attributes; use a class",
 }
 _WORD = re.compile(r'^  (?:"([^"]+)"|(\w+)): ', re.MULTILINE)
-_COMPUTED = re.compile(r"[`\"]([a-z]+\.)\$\{")
+_COMPUTED = re.compile(r"[`\"]([a-z.]+\.)\$\{")
 
 
 def findings(path: Path) -> Iterator[str]:
@@ -42,7 +42,7 @@ def findings(path: Path) -> Iterator[str]:
 
 
 def unused_words() -> Iterator[str]:
-    """Words of words/en*.js that no module shows.  A key that a module computes, such as `status.${name}`, is in use."""
+    """Words of words/en*.js that no module shows.  Keys that a module computes, such as `status.${name}`, are in use."""
     tables = sorted(APP.glob("words/en*.js"))
     code = "\n".join(path.read_text() for path in APP.rglob("*.js") if path not in tables)
     beginnings = tuple(_COMPUTED.findall(code))

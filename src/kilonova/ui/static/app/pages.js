@@ -13,6 +13,9 @@
 /** @type {PageEntry[]} */
 export const PAGES = [
   { path: "/servers", load: () => import("./views/servers/list.js"), nav: "nav.servers", icon: "server" },
+  { path: "/servers/create", load: () => import("./views/create/create.js") },
+  { path: "/servers/:id", load: () => import("./views/server/server.js") },
+  { path: "/servers/:id/:tab", load: () => import("./views/server/server.js") },
 ];
 
 export const START = "/servers";

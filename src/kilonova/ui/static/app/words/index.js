@@ -42,7 +42,7 @@ export function time(iso) {
 export function duration(from, to) {
   const length = Date.parse(utc(to)) - Date.parse(utc(from));
   if (Number.isNaN(length)) return "";
-  if (length < 10000) return `${(length / 1000).toFixed(1)} s`;
+  if (length < 1000) return length > 0 ? `${length} ms` : "< 1 s";
   if (length < 120000) return `${Math.round(length / 1000)} s`;
   return `${Math.floor(length / 60000)} min ${Math.round((length % 60000) / 1000)} s`;
 }

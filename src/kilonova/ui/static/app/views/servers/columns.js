@@ -58,5 +58,5 @@ export const allColumns = (withProject, withHost) => [
   ...(withProject ? [/** @type {import("../../parts/table.js").Column<Server>} */ ({ key: "project", title: t("server.project"), rank: 3, by: (row) => projectName(row.tenant_id), cell: (row) => projectName(row.tenant_id) })] : []),
   ...(withHost ? [/** @type {import("../../parts/table.js").Column<Server>} */ ({ key: "host", title: t("server.host"), rank: 3, by: (row) => row["OS-EXT-SRV-ATTR:host"] ?? "", cell: (row) => row["OS-EXT-SRV-ATTR:host"] ?? "" })] : []),
   { key: "created", title: t("server.created"), rank: 4, by: (row) => row.created, cell: (row) => html`<time datetime=${row.created} title=${time(row.created)}>${age(row.created)}</time>` },
-  { key: "actions", title: t("table.actions"), rank: 1, cell: (row) => html`<${Menu} class="ghost small" label=${t("server.actions", { name: row.name })} items=${() => actionItems(row)}><${Icon} name="more" /><//>` },
+  { key: "actions", title: t("table.actions"), rank: 1, numeric: true, cell: (row) => html`<${Menu} class="ghost small" label=${t("server.actions", { name: row.name })} items=${() => actionItems(row)}><${Icon} name="more" /><//>` },
 ];
