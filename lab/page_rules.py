@@ -55,7 +55,7 @@ def unused_words() -> Iterator[str]:
 
 def changed_vendored_files() -> Iterator[str]:
     """Vendored files that differ from those which `make vendor` wrote."""
-    recorded = dict(reversed(line.split("  ", 1)) for line in HASHES.read_text().splitlines())
+    recorded = {name: found for found, _, name in (line.partition("  ") for line in HASHES.read_text().splitlines())}
     found = file_hashes()
     for name in sorted(recorded.keys() | found.keys()):
         if recorded.get(name) != found.get(name):
