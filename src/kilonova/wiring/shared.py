@@ -20,6 +20,7 @@ from kilonova.config.load import Settings
 from kilonova.rpc.bus import SelfPing
 
 if TYPE_CHECKING:
+    from kilonova.api.http.route import Service
     from kilonova.compute.manager import ComputeManager, Images
     from kilonova.conductor.service import Conductor
     from kilonova.conductor.tools import Tools
@@ -94,6 +95,16 @@ def image_files(settings: Settings, files: DaemonWorkers, writer: str = "") -> "
 
     root = Path(settings.image.store_path or settings.default.state_path / "images")
     return ImageStore(root, files, partial(kept_from_images, settings.default), writer)
+
+
+def web_page(settings: Settings) -> "Service | None":
+    """The routes of the web page; None if it is not served."""
+    if not settings.ui.enabled:
+        return None
+    from kilonova.api.ui.routes import service
+    from kilonova.ui.assets import Assets
+
+    return service(Assets(DaemonWorkers("page", 1)))
 
 
 def make_tools(settings: Settings, db: "Database", clock: Clock, failpoints: Failpoints) -> "Tools":

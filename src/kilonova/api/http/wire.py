@@ -79,11 +79,11 @@ def _first(value: str | None) -> str:
 
 
 def start_of(status: int, reply: Reply, headers: list[tuple[str, str]]) -> Message:
-    """The head of the answer.  It has a length, except for a 204: an empty body has length 0, so that the client knows
-    where the answer ends on a connection that stays open."""
+    """The head of the answer.  It has a length, except for a 204 and a 304: an empty body has length 0, so that the
+    client knows where the answer ends on a connection that stays open."""
     fields = headers
     if reply.stream is None:
-        if status != 204:
+        if status not in (204, 304):
             fields.append(("Content-Length", str(len(reply.body))))
         if reply.body:
             fields.append(("Content-Type", reply.content_type))
