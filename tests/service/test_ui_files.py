@@ -11,9 +11,13 @@ from pathlib import Path
 import httpx
 import pytest
 
+from kilonova.api.app import create_app
+from kilonova.api.http.route import Service
+from kilonova.api.ui.feed import EventFeed
 from kilonova.api.ui.files import content_security_policy
 from kilonova.api.ui.routes import service
 from kilonova.base.threads import DaemonWorkers
+from kilonova.config.ui import UiSettings
 from kilonova.ui.assets import STATIC, Assets, read
 from tests.service.api import Api, running_api
 from tests.service.test_api_http import connected, wired
@@ -46,11 +50,14 @@ def static(tmp_path: Path) -> Path:
 @pytest.fixture
 async def browser(api: Api, static: Path) -> AsyncGenerator[httpx.AsyncClient]:
     """A client of a service with these files."""
-    from kilonova.api.app import create_app
-
-    app = create_app(api.cloud.box.app.deps, page=service(Assets(DaemonWorkers("page", 1), static)))
+    app = create_app(api.cloud.box.app.deps, page=page_of(api, static))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://box") as http:
         yield http
+
+
+def page_of(api: Api, static: Path) -> Service:
+    feed = EventFeed(api.cloud.box.app.deps.db, UiSettings(), 1)
+    return service(Assets(DaemonWorkers("page", 1), static), feed)
 
 
 def version_in(text: str) -> str:
@@ -102,7 +109,9 @@ async def test_a_file_below_the_version_may_be_kept_and_any_other_is_compared(br
         assert (reply.status_code, reply.text) == (200, MAIN)
         assert reply.headers["content-type"] == "text/javascript; charset=utf-8"
         assert kept in reply.headers["cache-control"]
-        again = await browser.get(f"/ui/static/{path}", headers={"If-None-Match": f'"other", W/{reply.headers["etag"]}'})
+        again = await browser.get(
+            f"/ui/static/{path}", headers={"If-None-Match": f'"other", W/{reply.headers["etag"]}'}
+        )
         assert (again.status_code, again.content) == (304, b"")
         assert "content-length" not in again.headers
     css = await browser.get("/ui/static/app/style/page.css")
@@ -120,12 +129,17 @@ async def test_another_version_and_unknown_files_are_not_found(browser: httpx.As
 
 async def test_no_path_leads_out_of_the_directory(static: Path) -> None:
     async with running_api() as api:
-        from kilonova.api.app import create_app
-
-        app = create_app(api.cloud.box.app.deps, page=service(Assets(DaemonWorkers("page", 1), static)))
+        app = create_app(api.cloud.box.app.deps, page=page_of(api, static))
         object.__setattr__(api.cloud.box, "app", app)
         async with wired(api) as address, connected(api, address) as wire:
-            for path in ("../secret", "%2e%2e/secret", "..%2fsecret", "app/../../secret", "/etc/passwd", "app//main.js"):
+            for path in (
+                "../secret",
+                "%2e%2e/secret",
+                "..%2fsecret",
+                "app/../../secret",
+                "/etc/passwd",
+                "app//main.js",
+            ):
                 status, _, body = await wire.ask(wire.request("GET", f"/ui/static/{path}"))
                 assert (status, b"secret" in body, b"root:" in body) == (404, False, False), path
             status, _, _ = await wire.ask(wire.request("GET", "/ui/static/%00"))

@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 
 
 SECRET_BYTES = 48
+EVENTS_S = 0.1
+"""How often an API process looks for new events, while pages are open."""
+WOKEN_EVENTS_S = 5.0
+"""The same where each new event wakes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +101,29 @@ def image_files(settings: Settings, files: DaemonWorkers, writer: str = "") -> "
     return ImageStore(root, files, partial(kept_from_images, settings.default), writer)
 
 
-def web_page(settings: Settings) -> "Service | None":
-    """The routes of the web page; None if it is not served."""
+async def web_page(
+    settings: Settings, db: "Database", metrics: Metrics, tasks: Supervisor, wakes: "Bus | None" = None
+) -> "Service | None":
+    """The routes of the web page; None if it is not served.  `wakes`: the bus of the one box, on which a conductor
+    reports new events at once; elsewhere the page's events are read every EVENTS_S."""
     if not settings.ui.enabled:
         return None
+    from kilonova.api.ui.feed import EventFeed
     from kilonova.api.ui.routes import service
+    from kilonova.rpcapi.notifications import NUMBERED
     from kilonova.ui.assets import Assets
 
-    return service(Assets(DaemonWorkers("page", 1)))
+    feed = EventFeed(db, settings.ui, EVENTS_S if wakes is None else WOKEN_EVENTS_S)
+
+    async def look(_subject: str, _payload: bytes) -> bytes:
+        feed.look()
+        return b""
+
+    if wakes is not None:
+        await wakes.subscribe(NUMBERED, look)
+    tasks.spawn("events", feed.keep())
+    metrics.gauge("kilonova_event_streams", "Event streams of open pages.", lambda: feed.count)
+    return service(Assets(DaemonWorkers("page", 1)), feed)
 
 
 def make_tools(settings: Settings, db: "Database", clock: Clock, failpoints: Failpoints) -> "Tools":
