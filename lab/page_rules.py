@@ -42,7 +42,7 @@ def findings(path: Path) -> Iterator[str]:
 
 
 def unused_words() -> Iterator[str]:
-    """Words of words/en*.js that no module shows.  Keys that a module computes, such as `status.${name}`, are in use."""
+    """Words of words/en*.js that no module shows.  Keys that a module computes, such as `status.${name}`, are used."""
     tables = sorted(APP.glob("words/en*.js"))
     code = "\n".join(path.read_text() for path in APP.rglob("*.js") if path not in tables)
     beginnings = tuple(_COMPUTED.findall(code))

@@ -25,7 +25,7 @@ from kilonova.rpcapi.caller import Caller
 @dataclass(frozen=True, slots=True)
 class ApiDeps:
     """`db` is only read; `ready` returns whether the service can do its work, and if not, the reason.
-    `consoles` is None where interactive consoles cannot be opened."""
+    `consoles` is None where interactive consoles cannot be opened.  `has_page`: the web page is served."""
 
     db: Database
     rpc: Caller
@@ -44,3 +44,4 @@ class ApiDeps:
     disk_space: Space
     metrics: Metrics
     ready: Callable[[], tuple[bool, str]]
+    has_page: bool = False

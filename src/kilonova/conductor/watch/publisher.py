@@ -18,7 +18,7 @@ from kilonova.db.engine import Database
 from kilonova.db.readers import notifications as read_notifications
 from kilonova.db.writers import notifications as write_notifications
 from kilonova.rpc.bus import Bus, Handler
-from kilonova.rpcapi.notifications import encode, subject_of
+from kilonova.rpcapi.notifications import NUMBERED, encode, subject_of
 
 log = structlog.get_logger(__name__)
 
@@ -31,7 +31,8 @@ class Publisher:
     """Publishes what is committed, soon after `look`, and every `interval_s`.
 
     `confirm` returns when everything that was sent before has reached the bus, and raises a KilonovaError otherwise.
-    Without `confirm` the bus ends in this process and has no subscribers: notifications are only numbered.
+    Without `confirm` the bus ends in this process: notifications are only numbered, and subscribers of NUMBERED read
+    them from the database.
     """
 
     def __init__(
@@ -85,7 +86,9 @@ class Publisher:
         while await self._db.read(read_notifications.is_work_left):
             alone = self._confirm is None
             sent, numbered = await self._db.write(write_notifications.number, alone)
-            if self._confirm is not None:
+            if self._confirm is None:
+                await self._bus.publish(NUMBERED, b"")
+            else:
                 await self._send(self._confirm, sent)
                 # What was deleted before it could be sent does not come back.
                 await self._db.write(write_notifications.record_published, numbered)
