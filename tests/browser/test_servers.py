@@ -23,7 +23,9 @@ def test_a_server_is_created_in_one_form_and_becomes_active_before_ones_eyes(adm
     admin.page.get_by_text("More: tags").click()
     admin.field("Tags").fill("blue, green")
     admin.field("Metadata").fill("role=front")
-    expect(admin.page.get_by_label("The same as a command")).to_contain_text("--image small.raw --flavor m1.nano --user-data")
+    expect(admin.page.get_by_label("The same as a command")).to_contain_text(
+        "--image small.raw --flavor m1.nano --user-data"
+    )
     admin.button("Create").click()
     expect(admin.heading(name)).to_be_visible()
     expect(admin.page.get_by_text("Active", exact=True)).to_be_visible()

@@ -34,7 +34,9 @@ def test_a_reload_keeps_the_login_and_a_logout_ends_it(admin: Person) -> None:
 
 
 def test_no_token_is_in_the_storage_of_the_browser_nor_in_the_address(admin: Person) -> None:
-    kept = admin.page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie, location.href])")
+    kept = admin.page.evaluate(
+        "JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie, location.href])"
+    )
     (cookie,) = admin.context.cookies()
     assert cookie["httpOnly"]
     assert cookie["sameSite"] == "Strict"
@@ -68,7 +70,9 @@ def _subject(world: World) -> dict[str, str]:
     return {"X-Subject-Token": world.box.http.headers["X-Auth-Token"]}
 
 
-def test_a_session_that_ends_under_an_open_form_asks_for_the_password_and_loses_nothing(admin: Person, world: World) -> None:
+def test_a_session_that_ends_under_an_open_form_asks_for_the_password_and_loses_nothing(
+    admin: Person, world: World
+) -> None:
     admin.open("/servers/create")
     admin.field("Name").fill("kept-name")
     (cookie,) = admin.context.cookies()
