@@ -85,11 +85,16 @@ async def page(
         yield opened
 
 
-def feed_of(api: Api) -> EventFeed:
-    """The reader of a cloud's events."""
+def handler_of(api: Api, *segments: str) -> Any:
+    """The handler of a GET below /ui: a method of its part."""
     app: Any = api.cloud.box.app
     _, router = app._mounts[("ui",)]
-    return router.find("GET", ["events"], MIN)[0].handler.__self__.feed
+    return router.find("GET", segments, MIN)[0].handler
+
+
+def feed_of(api: Api) -> EventFeed:
+    """The reader of a cloud's events."""
+    return handler_of(api, "events").__self__.feed
 
 
 async def streams(api: Api, count: int) -> None:

@@ -48,7 +48,7 @@ ROUTER = Router(
         (["things", "detail"], "/things/detail", {}),
         (["things", "a/b"], "/things/{thing_id}", {"thing_id": "a/b"}),
         (["files", "index"], "/files/index", {}),
-        (["files"], "/files/{path*}", {"path": ""}),
+        (["files", ""], "/files/{path*}", {"path": ""}),
         (["files", "index", "", "a/b", ".."], "/files/{path*}", {"path": "index//a/b/.."}),
         (["things", "x", "parts", "y"], "/things/{thing_id}/parts/{part}", {"thing_id": "x", "part": "y"}),
     ],
