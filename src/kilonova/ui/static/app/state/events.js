@@ -75,7 +75,7 @@ async function readStream(ended, all) {
   try {
     const reply = await fetch(`/ui/events${all ? "?all_projects=1" : ""}`, { headers, signal: ended, cache: "no-store" });
     if (reply.status === 401) onUnauthorized.call();
-    if (!reply.ok || !reply.body) return reply.status >= 500 && reply.status !== 501 ? "lost" : "absent";
+    if (!reply.ok || !reply.body) return "absent";
     live.value = "stream";
     if (!lastId) tell({ kind: "poll" }); // what happened between the first look and the beginning of the stream
     await readBlocks(reply.body);

@@ -70,7 +70,7 @@ export const servers = {
   "server.failed": "The last action failed.",
   "server.why": "Show why",
   "server.verify": "The server runs with its new flavor. Confirm the resize, or revert it.",
-  "server.unknown": "The host of this server does not respond; the state of the guest is unknown.",
+  "server.unknown": "The state of the guest is unknown: its host does not respond, or the guest is not there. A hard reboot starts it again.",
 
   "flavor.size": "{vcpus} vCPU, {memory}, {disk} GiB",
 
@@ -128,6 +128,17 @@ export const servers = {
   "step.define": "Define the domain",
   "step.start": "Start the domain",
   "step.observe": "Observe the guest",
+
+  "figures.title": "The last hour",
+  "figures.soon": "Figures are taken while somebody looks; the first appear within half a minute.",
+  "figures.cpu": "CPU",
+  "figures.memory": "Memory",
+  "figures.disk": "Disk",
+  "figures.read": "read",
+  "figures.write": "written",
+  "figures.net": "Network",
+  "figures.received": "received",
+  "figures.sent": "sent",
 
   "placement.title": "Placement",
   "placement.chosen": "{host} was chosen",
