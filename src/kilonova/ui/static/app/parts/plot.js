@@ -7,6 +7,8 @@ import { loadStyle } from "./styles.js";
 const STYLE = new URL("../../vendor/uplot/uplot.css", import.meta.url).href;
 const HEIGHT = 110;
 const LEFT = 58;
+/** A scale without an upper end goes to this at least. */
+const LEAST = 1024;
 
 /** @typedef {{ label: string, colour: "accent" | "ember", values: (number | null)[] }} Line */
 
@@ -49,7 +51,7 @@ const shown = (value, show) => (value === null || value === undefined ? "–" : 
 /** @param {number} width @param {Line[]} lines @param {(value: number) => string} show @param {number} [most] */
 const options = (width, lines, show, most) => ({
   width, height: HEIGHT, legend: { show: false }, cursor: { show: false }, padding: [6, 4, 0, 0],
-  scales: { y: { range: (/** @type {any} */ _, /** @type {number} */ low, /** @type {number} */ high) => [Math.min(0, low ?? 0), most ?? Math.max(high ?? 0, 1)] } },
+  scales: { y: { range: (/** @type {any} */ _, /** @type {number} */ low, /** @type {number} */ high) => [Math.min(0, low ?? 0), most ?? Math.max(high ?? 0, LEAST)] } },
   axes: [
     { stroke: colour("ink-dim"), grid: { show: false }, ticks: { show: false }, size: 22, font: "11px system-ui", space: 70,
       values: (/** @type {any} */ _, /** @type {number[]} */ times) => times.map((time) => new Date(time * 1000).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" })) },

@@ -150,6 +150,8 @@ export const servers = {
   "console.kinds": "Kinds of console",
   "console.log": "Output",
   "console.serial": "Serial terminal",
+  "console.vnc": "Screen",
+  "console.window": "Own window",
   "console.lines": "Last lines",
   "console.all": "All",
   "console.refresh": "Read again",
@@ -159,6 +161,14 @@ export const servers = {
   "serial.closed": "The connection has ended.",
   "serial.again": "Connect again",
   "serial.hint": "Press Enter to see a prompt. All windows on this console share it.",
+
+  "screen.label": "Screen of the guest",
+  "screen.viewOnly": "Only look",
+  "screen.paste": "Paste",
+  "screen.text": "Text",
+  "screen.text.hint": "The text is typed into the guest, which must have an English (US) keyboard.",
+  "screen.type": "Type it",
+  "screen.full": "Full screen",
 
   "create.submit": "Create",
   "create.count": "How many",
