@@ -23,7 +23,7 @@ from kilonova.objects.image_store import StoreAddress, live_stores
 from kilonova.objects.instance import Instance
 from kilonova.objects.signing_key import IMAGE_URLS, SigningKey
 from kilonova.rpcapi.api_to_conductor_images import RecordCopy, ReportImageStore
-from kilonova.rpcapi.host_to_conductor import CompleteImage, FindImage, StoreUrl, StoreUrls
+from kilonova.rpcapi.host_to_conductor_images import CompleteImage, FindImage, StoreUrl, StoreUrls
 
 KEY_AGE = timedelta(days=1)
 """The age of a key at which the next one is made.  A retired key is deleted after the same time: everything that it has
