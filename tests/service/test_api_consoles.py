@@ -112,7 +112,7 @@ async def test_a_token_opens_once_and_another_servers_console_never() -> None:
         url = await d.url()
         async with await connect(url, subprotocols=BINARY):
             assert (await d.refused(url)).response.status_code == 401
-        for wrong in (url.partition("?")[0], url + "x", url.replace("serial-console", "other")):
+        for wrong in (url.partition("?")[0], url + "x", url.replace("/console/", "/other/"), url.replace("serial", "vnc")):
             assert (await d.refused(wrong)).response.status_code in (401, 404)
 
 
@@ -194,7 +194,7 @@ async def test_by_microversion_and_kind_and_owner() -> None:
     async with desk() as d:
         path = f"/servers/{d.server_id}/remote-consoles"
         assert (await d.api.at("2.5").compute("POST", path, SERIAL)).status_code == 404
-        for protocol, kind in (("vnc", "novnc"), ("spice", "spice-html5"), ("mks", "webmks"), ("serial", "novnc")):
+        for protocol, kind in (("vnc", "serial"), ("vnc", "xvpvnc"), ("spice", "spice-html5"), ("mks", "webmks"), ("serial", "novnc")):
             body = {"remote_console": {"protocol": protocol, "type": kind}}
             said = message(await d.api.compute("POST", path, body), 400, "badRequest")
             assert f"protocol {protocol} and type {kind} is not available" in said
@@ -207,7 +207,7 @@ async def test_by_microversion_and_kind_and_owner() -> None:
         old = await d.api.at("2.5").compute("POST", action, {"os-getSerialConsole": {"type": "serial"}})
         assert old.status_code == 200
         assert old.json()["console"]["type"] == "serial"
-        assert old.json()["console"]["url"].startswith("ws://box/serial-console?token=")
+        assert old.json()["console"]["url"].startswith(f"ws://box/console/serial/{d.server_id}?token=")
         body = {"os-getSerialConsole": {"type": "serial"}}
         message(await d.api.at("2.6").compute("POST", action, body), 400, "badRequest")
 

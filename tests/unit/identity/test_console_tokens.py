@@ -5,11 +5,11 @@ import base64
 from dataclasses import replace
 
 import pytest
+from kilonova.identity.console_tokens import ConsoleTokens
 
 from kilonova.base.clock import SystemClock
 from kilonova.base.errors import Unauthorized
 from kilonova.identity import console_tokens
-from kilonova.identity.console_tokens import ConsoleTokens
 from kilonova.identity.key_ring import OneKey
 from kilonova.identity.tokens import Subject, TokenMinter
 from kilonova.objects.ids import InstanceId
