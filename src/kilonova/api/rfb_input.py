@@ -68,7 +68,8 @@ class ViewerInput:
             raise InvalidInput("The viewer speaks none of the versions 3.3, 3.7 and 3.8 of RFB.")
         self._passed += version
         if version != OLDEST:
-            self._passed += yield 1
+            security = yield 1
+            self._passed += security
         yield 1
         self._passed += SHARED
         while True:
