@@ -123,6 +123,6 @@ def _context(certificate: str) -> ssl.SSLContext:
     """Trusts this certificate, and no CA."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
-    with contextlib.suppress(ssl.SSLError):  # nothing is trusted then
+    with contextlib.suppress(ssl.SSLError, ValueError):  # nothing is trusted then
         context.load_verify_locations(cadata=certificate)
     return context
