@@ -86,7 +86,7 @@ MUTANTS_OF_WALLS: Sequence[Mutant] = (
     one(
         "a console's session that ends with the right to it",
         "tests/service/test_api_consoles.py::test_a_session_and_an_unused_url_end_with_the_right_to_them",
-        "api/console_access.py",
+        "api/consoles/access.py",
         'return "The right to use',
         'continue  # "The right to use',
     ),

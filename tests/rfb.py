@@ -5,7 +5,8 @@ import struct
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-RETURN = 0xFF0D
+RETURN, SHIFT = 0xFF0D, 0xFFE1
+SHIFTED = "$()*>"
 BYTES_PER_PIXEL = 4
 FORMAT = struct.pack(">BBBBHHHBBBxxx", 32, 24, 0, 1, 255, 255, 255, 16, 8, 0)
 
@@ -63,8 +64,22 @@ class Viewer:
 
     async def press(self, key: int) -> None:
         """A key, down and up."""
-        for down in (1, 0):
-            await self.write(struct.pack(">BBxxI", 4, down, key))
+        for down in (True, False):
+            await self._key(key, down=down)
+
+    async def type(self, text: str) -> None:
+        """Text on a keyboard of the United States, and Return."""
+        for char in text:
+            shifted = char.isupper() or char in SHIFTED
+            if shifted:
+                await self._key(SHIFT, down=True)
+            await self.press(ord(char))
+            if shifted:
+                await self._key(SHIFT, down=False)
+        await self.press(RETURN)
+
+    async def _key(self, key: int, *, down: bool) -> None:
+        await self.write(struct.pack(">BBxxI", 4, down, key))
 
 
 def colours(picture: bytes) -> set[bytes]:

@@ -16,7 +16,7 @@ import httpx
 from starlette.types import Message, Receive, Scope, Send
 
 from kilonova.api.app import ApiDeps, create_app
-from kilonova.api.host_consoles import HostConsoles
+from kilonova.api.consoles.hosts import HostConsoles
 from kilonova.api.http.disk_space import DiskSpace
 from kilonova.api.http.login_limits import LoginLimits
 from kilonova.api.http.policy import Policy

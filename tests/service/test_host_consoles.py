@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from kilonova.api.host_consoles import HostConsoles
+from kilonova.api.consoles.hosts import HostConsoles
 from kilonova.base.clock import SystemClock
 from kilonova.base.errors import HypervisorError, HypervisorUnavailable, InvalidState, Unauthorized
 from kilonova.base.metrics import Metrics

@@ -69,7 +69,7 @@ async def api_process(settings: Settings, clock: Clock) -> AsyncGenerator[ApiPro
     """Start an API process.  It waits for the database and the bus in the background.  Raises StateError,
     ConfigError."""
     from kilonova.api.app import ApiDeps, create_app
-    from kilonova.api.host_consoles import HostConsoles
+    from kilonova.api.consoles.hosts import HostConsoles
     from kilonova.api.http.disk_space import ConductorSpace
     from kilonova.api.http.login_limits import LoginLimits
     from kilonova.api.http.policy import Policy

@@ -5,7 +5,7 @@ import struct
 
 import pytest
 
-from kilonova.api.rfb_input import MOST_BYTES, ViewerInput
+from kilonova.api.consoles.rfb_input import MOST_BYTES, ViewerInput
 from kilonova.base.errors import InvalidInput
 
 START = b"RFB 003.008\n\1\1"

@@ -9,9 +9,9 @@ from typing import Literal
 from pydantic import Field
 from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
 
-from kilonova.api import console_socket
 from kilonova.api.compute.servers.resource import find
-from kilonova.api.console_access import RULE, ConsoleRequest, new_token
+from kilonova.api.consoles import websocket
+from kilonova.api.consoles.access import RULE, ConsoleRequest, new_token
 from kilonova.api.http.body import Body
 from kilonova.api.http.call import Call, Reply
 from kilonova.api.http.microversion import v2
@@ -107,7 +107,7 @@ async def _console(call: Call, protocol: str, form: str) -> RemoteConsoleUrl:
     token = await new_token(call.deps, ConsoleRequest(instance, kind, view_only, claims))
     base, path = call.links.base, PAGE
     if kind is ConsoleKind.SERIAL:
-        base, path = f"ws{base.removeprefix('http')}", console_socket.PATH  # ws: or wss:
+        base, path = f"ws{base.removeprefix('http')}", websocket.PATH  # ws: or wss:
     url = f"{base}{path.format(kind=kind, server_id=instance.id)}?token={token}"
     return {"protocol": protocol, "type": form, "url": url}
 

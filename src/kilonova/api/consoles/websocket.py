@@ -16,12 +16,12 @@ from urllib.parse import parse_qs, urlsplit
 import structlog
 from starlette.types import Receive, Scope, Send
 
-from kilonova.api.console_access import ConsoleSession, open_session, right_ended
+from kilonova.api.consoles.access import ConsoleSession, open_session, right_ended
+from kilonova.api.consoles.rfb_input import ViewerInput
 from kilonova.api.http.call import JSON
 from kilonova.api.http.deps import ApiDeps
 from kilonova.api.http.edge import Edge
 from kilonova.api.http.faults import answer, fault
-from kilonova.api.rfb_input import ViewerInput
 from kilonova.base.clock import new_request_id
 from kilonova.base.errors import Forbidden, InvalidInput, KilonovaError, NotFound
 from kilonova.objects.console import ConsoleKind, ConsoleStream
