@@ -103,3 +103,9 @@ async def test_a_host_without_screens_says_so() -> None:
         async with await d.open() as console:
             await console.send(b"serial")
             await heard(console, b"serial")
+
+
+async def test_a_token_opens_one_kind_of_console() -> None:
+    async with desk() as d:
+        for url in ((await d.screen_url()).replace("/vnc/", "/serial/"), (await d.url()).replace("/serial/", "/vnc/")):
+            assert (await d.refused(url)).response.status_code == 401

@@ -16,7 +16,7 @@ from collections.abc import Callable
 import structlog
 
 from kilonova.base.clock import Clock
-from kilonova.base.errors import ConfigError, HypervisorUnavailable, InvalidInput, KilonovaError
+from kilonova.base.errors import ConfigError, HypervisorError, HypervisorUnavailable, InvalidInput, KilonovaError
 from kilonova.base.tasks import Supervisor
 from kilonova.base.threads import Workers
 from kilonova.compute.consoles import ConsoleDesk, Listening
@@ -123,7 +123,7 @@ class ConsoleListener:
             return None
         try:
             if self._connections > MOST_CONNECTIONS:
-                raise HypervisorUnavailable(f"{MOST_CONNECTIONS} consoles are open on this host: close one.")
+                raise HypervisorError(f"{MOST_CONNECTIONS} consoles are open on this host: close one.")
             stream = await self._desk.open(hello.secret, hello.instance_id, hello.kind)
         except KilonovaError as exc:
             await _send(writer, console_wire.frame(Frame.REPLY, wire.encode_error(exc)))
