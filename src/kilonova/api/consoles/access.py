@@ -6,6 +6,7 @@ its hash, and gives the ticket of the session for it (docs/adr/0032).
 """
 
 import hashlib
+import re
 from dataclasses import dataclass
 
 import structlog
@@ -34,6 +35,7 @@ from kilonova.rpcapi.to_host import GRANT_CONSOLE, REDEEM_CONSOLE, GrantConsole,
 log = structlog.get_logger(__name__)
 
 TOKEN_BYTES = 32
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
 RULE = "os_compute_api:os-remote-consoles"
 _CLAIMS = TypeAdapter(Claims)
 _INVALID = "The console token is not valid: it was used, has expired, or does not exist."
@@ -84,7 +86,7 @@ async def open_session(deps: ApiDeps, instance_id: InstanceId, kind: ConsoleKind
         instance = await deps.db.read(instances.get, instance_id, None)
     except NotFound:
         raise Unauthorized(_INVALID) from None
-    if instance.host is None or not token:
+    if instance.host is None or not _TOKEN.fullmatch(token):
         raise Unauthorized(_INVALID)
     try:
         granted = await deps.rpc.call(REDEEM_CONSOLE, RedeemConsole(_hash(token)), instance.host)
