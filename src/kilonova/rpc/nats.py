@@ -267,8 +267,8 @@ class NatsBus:
                 async with asyncio.timeout(self._drain_s):
                     for subscription in connection.subscriptions:
                         await _quietly(subscription.drain())
-                    while connection.handling:
-                        await asyncio.wait(connection.handling)
+                    if self._handling:  # those of the new connection too; it receives more meanwhile
+                        await asyncio.wait(set(self._handling))
                     await self._sync(connection)
         finally:
             await connection.close()
@@ -303,9 +303,8 @@ class NatsBus:
             if self._left:
                 return
             task = self._tasks.spawn(f"handle {msg.subject}", self._handle(wanted, connection, msg))
-            for handling in (self._handling, connection.handling):
-                handling.add(task)
-                task.add_done_callback(handling.discard)
+            self._handling.add(task)
+            task.add_done_callback(self._handling.discard)
 
         made = await connection.client.subscribe(wanted.subject, wanted.queue, on_message)
         connection.subscriptions.append(made)
