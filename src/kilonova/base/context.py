@@ -19,7 +19,7 @@ REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 """Empty: the current work belongs to no single request."""
 
 
-class serving:  # noqa: N801 - a context manager, called as a function
+class serving:
     """Bind a request id, or none (""), within the block."""
 
     __slots__ = ("_request_id", "_token")

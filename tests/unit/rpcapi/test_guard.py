@@ -114,6 +114,26 @@ def test_a_request_whose_turn_does_not_come_ends_with_its_caller() -> None:
     run_virtually(body())
 
 
+def test_requests_that_waited_in_vain_do_not_fill_the_queue() -> None:
+    async def body() -> None:
+        clock = SimClock(1)
+
+        async def long(_request: host.Ping, _peer: str) -> host.Pong:
+            await clock.sleep(4)
+            return host.Pong()
+
+        served = endpoint(Guard(clock, Metrics(), Limits(running=1, waiting=1)), long)
+        short = wire.encode_request(wire.Request("ping", 1, 0.1, b'{"host":"h1"}'))
+        async with asyncio.TaskGroup() as group:
+            first = group.create_task(served.handle("conductor.host.h1", PING))
+            await clock.sleep(0.1)
+            for _ in range(5):
+                assert isinstance(error_of(await served.handle("conductor.host.h1", short)), RpcTimeout)
+        assert first.result()[:1] == b"+"
+
+    run_virtually(body())
+
+
 def test_a_caller_that_is_refused_tries_again() -> None:
     async def body() -> None:
         clock = SimClock(1)
