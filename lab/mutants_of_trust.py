@@ -127,9 +127,9 @@ MUTANTS_OF_TRUST: Sequence[Mutant] = (
     one(
         "any bytes are survived",
         f"{GUARD}::test_any_bytes_get_an_error_and_no_traceback",
-        "rpc/wire.py",
-        "    except ValueError as exc:\n",
-        "    except RecursionError as exc:\n",
+        "rpcapi/endpoint.py",
+        "        except ValueError as exc:\n",
+        "        except RecursionError as exc:\n",
     ),
     one(
         "records of deleted instances have no secrets",

@@ -119,7 +119,7 @@ def test_requests_that_waited_in_vain_do_not_fill_the_queue() -> None:
         clock = SimClock(1)
 
         async def long(_request: host.Ping, _peer: str) -> host.Pong:
-            await clock.sleep(4)
+            await clock.sleep(1.5)
             return host.Pong()
 
         served = endpoint(Guard(clock, Metrics(), Limits(running=1, waiting=1)), long)
