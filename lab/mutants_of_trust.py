@@ -132,6 +132,13 @@ MUTANTS_OF_TRUST: Sequence[Mutant] = (
         "        except RecursionError as exc:\n",
     ),
     one(
+        "a number that is no float is refused",
+        f"{GUARD}::test_any_bytes_get_an_error_and_no_traceback",
+        "rpc/wire.py",
+        "not 0 < timeout_s <= LONGEST_S:",
+        "not 0 < timeout_s:",
+    ),
+    one(
         "records of deleted instances have no secrets",
         "tests/unit/conductor/test_guests_of_others.py",
         "conductor/hosts/guests.py",

@@ -9,8 +9,8 @@ kilonova.base.errors.  Unknown members are ignored, so that fields can be added.
 """
 
 import json
-import math
 import re
+import sys
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -19,6 +19,8 @@ from pydantic_core import from_json, to_json
 from kilonova.base import errors
 
 HEAD_BYTES = 4096
+LONGEST_S = sys.float_info.max
+"""JSON has larger integers, which are no float."""
 _TAKEN = frozenset({"self", "message", "code"})
 """Names that the details of an error cannot have: they are parameters of its class."""
 _METHOD = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -52,7 +54,7 @@ def decode_request(payload: bytes) -> Request:
     method, version, timeout_s = head.get("method"), head.get("version"), head.get("timeout_s")
     if not isinstance(method, str) or not _METHOD.fullmatch(method):
         raise ValueError("its method has no name")
-    if not isinstance(version, int) or not isinstance(timeout_s, int | float) or not 0 < timeout_s < math.inf:
+    if not isinstance(version, int) or not isinstance(timeout_s, int | float) or not 0 < timeout_s <= LONGEST_S:
         raise ValueError("its version or its time limit is not a number")
     request_id = head.get("request_id")
     if not isinstance(request_id, str) or not _REQUEST_ID.fullmatch(request_id):

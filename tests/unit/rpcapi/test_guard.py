@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
@@ -243,6 +243,9 @@ def everything() -> Endpoint:
 
 @settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(MESSAGES)
+@example(b'{"method": "ping", "version": 1, "timeout_s": %d}\n{}' % 10**400)
+@example(b'{"method": "ping", "version": %d, "timeout_s": 1}\n{}' % 10**400)
+@example(b'{"method": "ping", "version": 1, "timeout_s": NaN}\n{}')
 def test_any_bytes_get_an_error_and_no_traceback(payload: bytes) -> None:
     async def body() -> bytes:
         return await everything().handle("conductor.host.h1", payload)
