@@ -24,6 +24,7 @@ from kilonova.networks.addresses import (
     loopback_of,
     project_number,
 )
+from kilonova.objects.guest import ReadMark
 from kilonova.objects.ids import HostName, InstanceId
 from kilonova.objects.instance import Instance
 from kilonova.objects.service import HostNetwork
@@ -65,9 +66,21 @@ def insert(tx: Transaction, instance: Instance) -> bool:
     return tx.execute(_INSERT.on(tx), INSTANCES.dump(instance), execution_options=_COUNTED).rowcount == 1
 
 
-def update(tx: Transaction, instance_id: InstanceId, now: datetime, **values: Any) -> None:
-    """Change fields, with values as in an Instance."""
-    tx.execute(_OF_ID, {"of_id": instance_id, "updated_at": now, **INSTANCES.values(values)})
+def update(
+    tx: Transaction, instance_id: InstanceId, now: datetime, *, read: ReadMark | None = None, **values: Any
+) -> None:
+    """Change fields, with values as in an Instance.  `read`: the read of the guest that they are from."""
+    columns = {"updated_at": now, **INSTANCES.values(values), **_columns_of(read)}
+    tx.execute(_OF_ID, {"of_id": instance_id, **columns})
+
+
+def note_read(tx: Transaction, instance_id: InstanceId, read: ReadMark) -> None:
+    """This read of the guest has found what is recorded."""
+    tx.execute(_OF_ID, {"of_id": instance_id, **_columns_of(read)})
+
+
+def _columns_of(read: ReadMark | None) -> dict[str, Any]:
+    return {} if read is None else {"read_by": read.process_id, "read_number": read.number}
 
 
 MOST_TRIES = 8
