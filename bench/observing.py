@@ -27,9 +27,9 @@ from kilonova.base.failpoints import Failpoints
 from kilonova.base.metrics import Metrics
 from kilonova.base.tasks import Supervisor
 from kilonova.base.threads import DaemonWorkers
+from kilonova.compute.guest_records import GuestRecords
 from kilonova.compute.observer import Observer, differences
 from kilonova.compute.session import HostIdentity, Session
-from kilonova.compute.told import Told
 from kilonova.compute.virtapi import ComputeVirtAPI
 from kilonova.conductor.service import Conductor
 from kilonova.conductor.tools import Policy, Tools
@@ -148,8 +148,8 @@ async def _rig(directory: Path, daemon: PrivateLibvirtd) -> AsyncGenerator[Rig]:
         while not virtapi.enabled:
             changed.clear()
             await changed.wait()
-        told = Told(session.identity.process_id, lambda: session.registrations)
-        yield Rig(daemon.test_uri, Observer(driver, session, told), session, driver, virtapi, bare)
+        records = GuestRecords(session.identity.process_id, lambda: session.registrations)
+        yield Rig(daemon.test_uri, Observer(driver, session, records), session, driver, virtapi, bare)
 
 
 async def _syncs(rig: Rig, n: int) -> tuple[list[float], list[float], float]:

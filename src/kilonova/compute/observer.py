@@ -7,9 +7,9 @@ import structlog
 
 from kilonova.base.errors import HypervisorError, HypervisorUnavailable, KilonovaError
 from kilonova.base.tasks import Supervisor
+from kilonova.compute.guest_records import GuestRecords
 from kilonova.compute.queues import InstanceQueues
 from kilonova.compute.session import Session
-from kilonova.compute.told import Told
 from kilonova.objects.guest import RECONNECTED, GuestEvent, GuestState
 from kilonova.objects.ids import InstanceId
 from kilonova.rpcapi.host_to_conductor import (
@@ -50,8 +50,8 @@ def _observed(instance_id: InstanceId, state: GuestState | None, number: int) ->
 class Observer:
     """Reports what the hypervisor reports; never changes a guest."""
 
-    def __init__(self, driver: ComputeDriver, session: Session, told: Told) -> None:
-        self._driver, self._session, self._told = driver, session, told
+    def __init__(self, driver: ComputeDriver, session: Session, records: GuestRecords) -> None:
+        self._driver, self._session, self._records = driver, session, records
         self._dirty: set[InstanceId] = set()
         self._wake = asyncio.Event()
 
@@ -79,11 +79,11 @@ class Observer:
             lambda epoch: conductor.call(LIST_EXPECTED, ListExpected(conductor.host, epoch))
         )
         # The hypervisor is read after the database: a guest that starts between the two does not seem to be missing.
-        number = self._told.new_read().number
+        number = self._records.new_read().number
         found = dict(await self._driver.guest_states())
-        self._told.keep({guest.instance_id for guest in expected.guests})
+        self._records.keep({guest.instance_id for guest in expected.guests})
         # The database differs from these reads: they are reported even if an earlier report was recorded.
-        await self._report(self._told.current(differences(expected.guests, found, number)))
+        await self._report(self._records.current(differences(expected.guests, found, number)))
 
     async def _observe_forever(self, queues: InstanceQueues) -> None:
         while True:
@@ -104,25 +104,25 @@ class Observer:
 
     async def _read(self, ready: list[InstanceId]) -> None:
         found = [seen for instance_id in ready if (seen := await self._look(instance_id)) is not None]
-        await self._report(self._told.news(found))
+        await self._report(self._records.news(found))
 
     async def _report(self, states: tuple[Observed, ...]) -> None:
         if not states:
             return
         conductor = self._session.conductor
         for seen in states:
-            self._told.sends(seen.instance_id, seen.number)
+            self._records.sends(seen.instance_id, seen.number)
         reply = await self._session.call(
             lambda epoch: conductor.call(REPORT_STATES, ReportStates(conductor.host, epoch, states))
         )
         for seen in states:
             if seen.instance_id in reply.guests:
-                self._told.recorded(seen.instance_id, seen.number, seen.power, seen.reason)
+                self._records.recorded(seen.instance_id, seen.number, seen.power, seen.reason)
 
     async def _look(self, instance_id: InstanceId) -> Observed | None:
         """Read one guest. None when it cannot be read now; other guests are not affected. The change is not lost: the
         next bulk read, at the latest the read after a reconnection, finds the difference."""
-        number = self._told.new_read().number
+        number = self._records.new_read().number
         try:
             state = await self._driver.guest_state(instance_id)
         except HypervisorUnavailable as exc:  # the driver reports the outage and its end

@@ -6,8 +6,8 @@ begins. The conductor receives a failure with the reason; a delete stays open, f
 import structlog
 
 from kilonova.base.errors import KilonovaError
+from kilonova.compute.guest_records import GuestRecords
 from kilonova.compute.session import Session
-from kilonova.compute.told import Told
 from kilonova.objects.ids import AttemptId, InstanceId
 from kilonova.objects.leg import LegId
 from kilonova.objects.states import PowerState, Verb
@@ -22,8 +22,8 @@ class Refusals:
     """Each refusal is logged once. `left` are the actions that stay open: the conductor need not hand them out
     again."""
 
-    def __init__(self, session: Session, driver: ComputeDriver, told: Told) -> None:
-        self._session, self._driver, self._told = session, driver, told
+    def __init__(self, session: Session, driver: ComputeDriver, records: GuestRecords) -> None:
+        self._session, self._driver, self._records = session, driver, records
         self._said: set[LegId] = set()
         self.left: set[LegId] = set()
 
@@ -38,9 +38,9 @@ class Refusals:
             return
         host = self._session.identity.host
         message = f"This host cannot carry out the request ({unread.verb}: {unread.reason}). Nothing was done."
-        read = self._told.new_read()
+        read = self._records.new_read()
         power = await self._power(unread.instance_id)
-        self._told.sends(unread.instance_id, read.number)
+        self._records.sends(unread.instance_id, read.number)
         report = Finish(host, unread.leg, attempt, False, power, message=message, read=read)
         try:
             await self._session.conductor.call(FINISH, report)

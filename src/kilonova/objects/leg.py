@@ -92,9 +92,7 @@ def after_success(legs: Legs, power: PowerState | None, read: ReadMark | None = 
     return _next_open(_end_current(legs, LegState.DONE, power, None, read))
 
 
-def after_failure(
-    legs: Legs, power: PowerState | None, message: str | None, read: ReadMark | None = None
-) -> Legs:
+def after_failure(legs: Legs, power: PowerState | None, message: str | None, read: ReadMark | None = None) -> Legs:
     """The current leg has failed.  Pending legs of the plan are dropped, and what the earlier legs have done is to be
     undone, the newest first.  A failed leg that undoes another leg is not retried: the others are undone."""
     index = current_index(legs)

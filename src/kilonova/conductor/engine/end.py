@@ -22,7 +22,7 @@ from kilonova.db.writers import instances as write_instances
 from kilonova.objects.action import Action
 from kilonova.objects.instance import Fault, Instance
 from kilonova.objects.leg import after_success
-from kilonova.objects.states import VERBS, ActionState, VmState, is_settled, observed
+from kilonova.objects.states import VERBS, ActionState, VmState, changes_nothing, observed
 
 NewId = Callable[[], str]
 
@@ -41,11 +41,11 @@ def end(tx: Transaction, action: Action, instance: Instance, reported: Outcome, 
     write_actions.end(tx, action.id, now, state, ending.outcome.message, action.legs)
     columns = {**_declared(ending), **handler.ended(tx, ending)}
     quota.charge_difference(tx, None, instance, columns)
-    write_instances.update(tx, instance.id, now, read=ending.outcome.read, **columns)
+    write_instances.update_from(tx, ending.outcome.read, instance.id, now, columns)
     after = outbox.changed(instance, columns)
     outbox.ended(tx, action, after, now, state=state, message=ending.outcome.message)
     desired_power = columns.get("desired_power", instance.desired_power)
-    return after.power_state == ending.power and is_settled(after.vm_state, after.power_state, desired_power)
+    return after.power_state == ending.power and changes_nothing(after.vm_state, after.power_state, desired_power)
 
 
 def _declared(ending: Ending) -> dict[str, Any]:

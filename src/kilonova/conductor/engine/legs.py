@@ -57,8 +57,8 @@ def end_leg(tx: Transaction, action: Action, instance: Instance, outcome: Outcom
     legs = _after(tx, action, outcome, now)
     action = replace(action, legs=_without_unreachable(tx, action, legs))
     if has_ended(action.legs):
-        settled = end(tx, action, instance, _in_all(action.legs, instance), now)
-        return Next(recorded=settled and reporter == instance.host)
+        recorded = end(tx, action, instance, _in_all(action.legs, instance), now)
+        return Next(recorded=recorded and reporter == instance.host)
     write_actions.put_legs(tx, action.id, action.legs, now)
     if action.leg.undoes is not None:
         _begin_undo(tx, action, now, more_time=not was_undoing)

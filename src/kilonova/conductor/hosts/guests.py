@@ -88,8 +88,8 @@ def report_states(
     """Record the hypervisor's reports of guests.  Each change becomes an ended action under one of `action_ids` (one
     for each state).  Raises StaleWrite.
 
-    A guest with an open action does not change: the action decides.  A read that began before the one that the record
-    is from changes nothing (docs/adr/0031).  A guest that the hypervisor does not know is shown as NOSTATE, never as
+    A guest with an open action does not change: the action decides.  A read that began before the read that is
+    recorded changes nothing (docs/adr/0031).  A guest that the hypervisor does not know is shown as NOSTATE, never as
     off.  A repeat changes nothing.
     """
     process = check_epoch(tx, request.host, request.epoch)
@@ -155,7 +155,7 @@ def _observe(
     if (power, vm_state, desired_power) == (instance.power_state, instance.vm_state, instance.desired_power):
         return False
     columns = {"power_state": power, "vm_state": vm_state, "desired_power": desired_power}
-    write_instances.update(tx, instance.id, now, read=read, **columns)
+    write_instances.update_from(tx, read, instance.id, now, columns)
     changed = power != instance.power_state or vm_state != instance.vm_state
     # NOSTATE is the middle of a change, which is recorded at its end; except for a guest that does not respond.
     if changed and (seen.power is not PowerState.NOSTATE or seen.reason == NOT_RESPONDING):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writing instances."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import ip_address
@@ -66,10 +66,15 @@ def insert(tx: Transaction, instance: Instance) -> bool:
     return tx.execute(_INSERT.on(tx), INSTANCES.dump(instance), execution_options=_COUNTED).rowcount == 1
 
 
-def update(
-    tx: Transaction, instance_id: InstanceId, now: datetime, *, read: ReadMark | None = None, **values: Any
+def update(tx: Transaction, instance_id: InstanceId, now: datetime, **values: Any) -> None:
+    """Change fields, with values as in an Instance."""
+    update_from(tx, None, instance_id, now, values)
+
+
+def update_from(
+    tx: Transaction, read: ReadMark | None, instance_id: InstanceId, now: datetime, values: Mapping[str, Any]
 ) -> None:
-    """Change fields, with values as in an Instance.  `read`: the read of the guest that they are from."""
+    """Change fields, as `update` does, because of this read of the guest."""
     columns = {"updated_at": now, **INSTANCES.values(values), **_columns_of(read)}
     tx.execute(_OF_ID, {"of_id": instance_id, **columns})
 

@@ -12,10 +12,10 @@ from kilonova.rpcapi.host_to_conductor import Observed
 
 
 @dataclass(slots=True)
-class _Told:
-    """`sent` is the newest read of a guest that was sent, `registration` the one under which.  `recorded` is the state
-    of that read once the conductor has recorded it, with None for any reason; `newest` is the newest read that has
-    found this state."""
+class _Record:
+    """`sent` is the newest read of a guest that was sent, in the registration of that number.  `recorded` is the state
+    of that read once the conductor has recorded it, with None for any reason; `newest` is the newest read that found
+    this state."""
 
     registration: int
     sent: int
@@ -27,10 +27,10 @@ class _Told:
         return self.recorded in ((seen.power, None), (seen.power, seen.reason))
 
 
-_NOTHING = _Told(0, 0)
+_NOTHING = _Record(0, 0)
 
 
-class Told:
+class GuestRecords:
     """What is recorded of a guest is known only while the newest report about it is acknowledged as recorded, in the
     current registration.  After a report that was refused, or whose outcome is unknown, it is not known, and the next
     read of the guest is reported.
@@ -39,7 +39,7 @@ class Told:
     def __init__(self, process_id: str, registrations: Callable[[], int]) -> None:
         self._process_id, self._registrations = process_id, registrations
         self._numbers = count(1)
-        self._guests: dict[InstanceId, _Told] = {}
+        self._guests: dict[InstanceId, _Record] = {}
 
     def new_read(self) -> ReadMark:
         """The mark of a read that begins now."""
@@ -50,33 +50,33 @@ class Told:
         return tuple(seen for seen in self.current(found) if not self._is_recorded(seen))
 
     def current(self, found: Iterable[Observed]) -> tuple[Observed, ...]:
-        """The reads without those that began before the newest one that found what is recorded."""
+        """The reads without those that began before the newest read that found what is recorded."""
         return tuple(seen for seen in found if seen.number >= self._of(seen.instance_id).newest)
 
     def _is_recorded(self, seen: Observed) -> bool:
-        told = self._of(seen.instance_id)
-        if not told.has(seen):
+        record = self._of(seen.instance_id)
+        if not record.has(seen):
             return False
-        told.newest = seen.number
+        record.newest = seen.number
         return True
 
-    def _of(self, instance_id: InstanceId) -> _Told:
-        told = self._guests.get(instance_id)
-        return told if told is not None and told.registration == self._registrations() else _NOTHING
+    def _of(self, instance_id: InstanceId) -> _Record:
+        record = self._guests.get(instance_id)
+        return record if record is not None and record.registration == self._registrations() else _NOTHING
 
     def sends(self, instance_id: InstanceId, number: int) -> None:
         """A report of this read is sent: until it is acknowledged, the record is not known."""
-        told = self._guests.get(instance_id)
-        sent = number if told is None else max(told.sent, number)
-        self._guests[instance_id] = _Told(self._registrations(), sent)
+        record = self._guests.get(instance_id)
+        sent = number if record is None else max(record.sent, number)
+        self._guests[instance_id] = _Record(self._registrations(), sent)
 
     def recorded(self, instance_id: InstanceId, number: int, power: PowerState | None, reason: str | None) -> None:
         """The conductor has recorded this read.  `reason` None: whatever the reason, a report of this power state would
         change nothing."""
-        told = self._guests.get(instance_id)
-        if told is not None and told.sent == number:
-            told.newest, told.recorded = number, (power, reason)
+        record = self._guests.get(instance_id)
+        if record is not None and record.sent == number:
+            record.newest, record.recorded = number, (power, reason)
 
     def keep(self, guests: Collection[InstanceId]) -> None:
         """Forget all other guests: they are not on this host any more."""
-        self._guests = {id_: told for id_, told in self._guests.items() if id_ in guests}
+        self._guests = {id_: record for id_, record in self._guests.items() if id_ in guests}
