@@ -3,12 +3,15 @@
 
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from kilonova.db.readers import instances as read_instances
 from kilonova.objects.guest import ReadMark
 from kilonova.objects.states import OBSERVED, PowerState, Verb, VmState, changes_nothing, desired, observed
+from kilonova.rpcapi.host_to_conductor import FINISH, REPORT_STATES
 from tests.unit.conductor.desk import ONE, Desk
 from tests.unit.conductor.test_shelving import Shelf
 
@@ -121,6 +124,26 @@ def test_a_repeated_end_says_nothing_about_the_record(desk: Desk) -> None:
     mark = ReadMark(FIRST, 8)
     assert desk.finish(item.action, power=PowerState.PAUSED, read=mark).recorded
     assert not desk.finish(item.action, power=PowerState.PAUSED, read=mark).recorded
+
+
+@pytest.mark.parametrize(("process_id", "number"), [("p" * 37, 1), ("\0", 1), ("p", -1), ("p", 2**63)])
+def test_a_mark_that_no_host_makes_is_refused(process_id: str, number: int) -> None:
+    report: dict[str, Any] = {
+        "host": "h1",
+        "leg": {"action_id": "a", "index": 0},
+        "attempt": "t",
+        "succeeded": True,
+        "power": 1,
+    }
+    assert FINISH.request_form.validate_python({**report, "read": {"process_id": "p", "number": 1}})
+    with pytest.raises(ValidationError):
+        FINISH.request_form.validate_python({**report, "read": {"process_id": process_id, "number": number}})
+
+
+def test_a_report_with_an_impossible_number_is_left_out() -> None:
+    states = [{"instance_id": ONE, "power": 1, "number": number} for number in (2**63, 2**63 - 1)]
+    request = REPORT_STATES.request_form.validate_python({"host": "h1", "epoch": 1, "states": states})
+    assert [seen.number for seen in request.states] == [2**63 - 1]
 
 
 @pytest.mark.parametrize("vm_state", VmState)
