@@ -96,6 +96,7 @@ def report_states(
 
     def report(one: tuple[Observed, ActionId]) -> InstanceId | None:
         seen, action_id = one
+        # (a host of code version 1 numbers no reads; goes in version 3)
         read = ReadMark(process.process_id, seen.number) if seen.number else None
         return seen.instance_id if _report_state(tx, request.host, seen, read, (action_id, now)) else None
 
