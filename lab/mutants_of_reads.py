@@ -3,7 +3,7 @@
 
 from collections.abc import Sequence
 
-from lab.mutant import Mutant, one
+from lab.mutant import Edit, Mutant, one
 
 LATE = "tests/simulation/test_order_of_reports.py"
 DESK = "tests/unit/conductor/test_order_of_reads.py"
@@ -33,12 +33,17 @@ MUTANTS_OF_READS: Sequence[Mutant] = (
         "self.process_id == other.process_id and ",
         "",
     ),
-    one(
+    Mutant(
         "a read takes its number before it begins",
         "tests/unit/compute/test_runner.py::test_the_read_that_gives_the_outcome_begins_after_the_last_change",
-        "compute/runner.py",
-        "            run.read = self._new_read()\n            state = await job.tools.driver.guest_state(job.instance.id)\n",
-        "            state = await job.tools.driver.guest_state(job.instance.id)\n            run.read = self._new_read()\n",
+        (
+            Edit("compute/runner.py", "            run.read = self._new_read()\n", ""),
+            Edit(
+                "compute/runner.py",
+                "        return found[-1]\n",
+                "        run.read = self._new_read()\n        return found[-1]\n",
+            ),
+        ),
     ),
     one(
         "the end of an action has the mark of its read",
