@@ -53,13 +53,6 @@ MUTANTS_OF_READS: Sequence[Mutant] = (
         "write_instances.update_from(tx, None, ",
     ),
     one(
-        "the mark is from the guest's own host",
-        "tests/unit/conductor/test_legs.py::test_the_record_is_from_the_last_read_by_the_guests_own_host",
-        "objects/leg.py",
-        "for leg in reported if leg.host == host), None)",
-        "for leg in (legs[1],)), None)",
-    ),
-    one(
         "an end promises nothing that a reason can change",
         f"{DESK}::test_an_end_says_whether_its_state_is_recorded",
         "objects/states.py",
