@@ -16,7 +16,7 @@ from kilonova.base.errors import NotFound
 from kilonova.db.codec import INVENTORIES, SERVICES
 from kilonova.db.database_time import database_now
 from kilonova.db.schema import actions, aggregate_hosts, aggregates, compute_nodes, services, suspicions
-from kilonova.db.transaction import Snapshot
+from kilonova.db.transaction import Snapshot, single_statement
 from kilonova.objects.ids import HostName
 from kilonova.objects.service import ComputeNode, Inventory, Service
 from kilonova.objects.states import VERBS
@@ -133,6 +133,7 @@ def services_at(snapshot: Snapshot, now: datetime) -> list[Service]:
     return [replace(one, up=one.expires_at > at) if one.expires_at is not None else one for one in found]
 
 
+@single_statement
 def levels(snapshot: Snapshot) -> list[HostLevel]:
     """The levels of all hosts, by host."""
     return [HostLevel(*row) for row in snapshot.execute(_LEVELS)]
@@ -178,6 +179,7 @@ _PROCESS = sa.select(*(services.c[name] for name in HostProcess._fields)).where(
 )
 
 
+@single_statement
 def process_of(snapshot: Snapshot, host: HostName) -> HostProcess | None:
     """The process of a host's service; None for an unknown host."""
     row = snapshot.execute(_PROCESS, {"of_host": host}).first()

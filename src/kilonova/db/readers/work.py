@@ -9,8 +9,9 @@ import structlog
 from kilonova.base.errors import DatabaseUnreadable, NotFound
 from kilonova.db.codec import ACTIONS, INSTANCES
 from kilonova.db.readers.actions import known_actions
-from kilonova.db.schema import actions, instances, project_numbers
-from kilonova.db.transaction import Snapshot
+from kilonova.db.readers.hosts import COMPUTE
+from kilonova.db.schema import actions, instances, project_numbers, services
+from kilonova.db.transaction import Snapshot, single_statement
 from kilonova.objects.action import Action
 from kilonova.objects.ids import ActionId, HostName
 from kilonova.objects.instance import Instance
@@ -29,6 +30,10 @@ _TO_PLACE = _OF_ID.add_columns(_NUMBER.scalar_subquery())
 _OPEN_OF_HOST = _BOTH.where(
     actions.c.state == sa.literal_column("'open'"), actions.c.host == sa.bindparam("of_host")
 ).order_by(actions.c.started_at)
+_HAS_OPEN = sa.select(
+    services.c.epoch,
+    sa.exists().where(actions.c.state == sa.literal_column("'open'"), actions.c.host == services.c.host),
+).where(services.c.host == sa.bindparam("of_host"), services.c.binary == COMPUTE)
 
 
 class Work(NamedTuple):
@@ -73,6 +78,13 @@ def open_of_host(
     known = list(known_actions(dict(zip(_ACTION, row[:_WIDTH], strict=True)) for row in rows.values()))
     others = frozenset(rows.keys() - {one.id for one in known})
     return [(action, _instance_of(rows[action.id], action)) for action in known], others
+
+
+@single_statement
+def is_idle(snapshot: Snapshot, host: HostName, epoch: int) -> bool:
+    """Whether this is the host's current process, and no open action belongs to the host."""
+    row = snapshot.execute(_HAS_OPEN, {"of_host": host}).first()
+    return row is not None and row[0] == epoch and not row[1]
 
 
 def _instance_of(values: tuple[Any, ...], action: Action) -> Instance | None:
