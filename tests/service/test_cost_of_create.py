@@ -31,7 +31,7 @@ LONG: dict[tuple[str, str], Any] = {
     ("conductor", "watchdog_interval"): 600.0,
 }
 """No periodic work during the test."""
-OUTBOX = ("outbox", "notifications.number", "notifications SET number")
+OUTBOX = ("outbox", "notifications.number IS NULL")
 
 
 @contextmanager
