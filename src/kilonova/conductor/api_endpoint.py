@@ -52,7 +52,11 @@ class ApiEndpoint:
     """`to_place` receives each new create action, and what its instance needs; the next start finds an action that was lost."""
 
     def __init__(
-        self, tools: Tools, rpc: Caller, to_place: Callable[[ActionRef, Wanted | None], None], plans: Mapping[Verb, Plan]
+        self,
+        tools: Tools,
+        rpc: Caller,
+        to_place: Callable[[ActionRef, Wanted | None], None],
+        plans: Mapping[Verb, Plan],
     ) -> None:
         self._db, self._clock, self._quotas, self._failpoints = tools.db, tools.clock, tools.quotas, tools.failpoints
         self._rpc, self._to_place, self._plans = rpc, to_place, plans

@@ -102,7 +102,19 @@ class _Transaction:
     """One waiting write; the batch that runs it sets its outcome.  `begun` and `given_up` exclude each other: one is
     set, under the database's mutex, if the other is not."""
 
-    __slots__ = ("args", "begun", "done", "error", "fn", "given_up", "kwargs", "number", "recorded", "request_id", "result")
+    __slots__ = (
+        "args",
+        "begun",
+        "done",
+        "error",
+        "fn",
+        "given_up",
+        "kwargs",
+        "number",
+        "recorded",
+        "request_id",
+        "result",
+    )
 
     def __init__(self, number: int, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self.number, self.fn, self.args, self.kwargs = number, fn, args, kwargs

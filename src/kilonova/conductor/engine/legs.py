@@ -40,7 +40,7 @@ from kilonova.objects.states import VERBS, ActionState, PowerState
 def end_leg(tx: Transaction, action: Action, instance: Instance, outcome: Outcome, now: datetime) -> HostName | None:
     """The current leg has ended with this outcome.  Returns the host to wake, if another leg begins."""
     was_undoing = action.leg.undoes is not None
-    reschedule.note_build(tx, action, outcome, now)
+    reschedule.note_failure(tx, action, outcome, now)
     if outcome.succeeded and moves_on(action.legs):
         reschedule.move_on(tx, action, instance, now)
         return None

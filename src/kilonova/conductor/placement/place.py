@@ -117,9 +117,7 @@ class _Attempt:
     lost: list[Refusal] = field(default_factory=list[Refusal])
 
 
-def _try(
-    tx: Transaction, attempt: _Attempt, where: "_Place", choice: Choice, look: Look
-) -> HostName | None:
+def _try(tx: Transaction, attempt: _Attempt, where: "_Place", choice: Choice, look: Look) -> HostName | None:
     """Give the action to the first candidate that can take the instance, and record that."""
     by_host = {node.service.host: node for node in look.nodes or ()}
     attempt.lost.clear()
