@@ -46,10 +46,12 @@ from kilonova.rpcapi.to_host import WAKE, Wake
 Q = TypeVar("Q")
 
 ACK = Ack()
+ToPlace = Callable[[ActionRef, Wanted | None], None]
 
 
 class ApiEndpoint:
-    """`to_place` receives each new create action, and what its instance needs; the next start finds an action that was lost."""
+    """`to_place` receives each new create action, and what its instance needs.  The next start finds an action that was
+    lost."""
 
     def __init__(
         self,

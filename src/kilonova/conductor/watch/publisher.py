@@ -2,8 +2,10 @@
 """Publishes the outbox: numbers the committed notifications, and sends them on the bus at least once.
 
 A conductor publishes soon after it has committed a transaction that recorded a notification.  Every conductor also
-looks periodically: what another one could not publish is found then.  The row of the outbox says how far some conductor has published; a notification whose
-publisher ends between the send and the record is sent again by the next one.
+looks periodically: what another one could not publish is found then.
+
+The row of the outbox says how far some conductor has published; a notification whose publisher ends between the send
+and the record is sent again by the next one.
 """
 
 import asyncio

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Running transactions on PostgreSQL: a few worker threads, each with one connection.
 
-Every write is SERIALIZABLE, every read a snapshot (REPEATABLE READ, READ ONLY; one statement alone is a snapshot without
-BEGIN and COMMIT).  The function of a transaction runs
-again after a conflict with another transaction, then alone (see contention), and after a connection that was lost
-before its COMMIT.  A COMMIT
+Every write is SERIALIZABLE, every read a snapshot: REPEATABLE READ, READ ONLY, or a single statement, which needs no
+BEGIN and no COMMIT (transaction.single_statement).  The function of a transaction runs again after a conflict with
+another transaction, then alone (see contention), and after a connection that was lost before its COMMIT.  A COMMIT
 without an answer is settled by the transaction's id, which the server is asked for on a new connection.
 """
 

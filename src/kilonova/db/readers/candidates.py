@@ -43,8 +43,10 @@ class Candidates:
 
 
 def candidates(snapshot: Snapshot, now: datetime, wanted: Wanted, rules: FilterSchedulerSettings) -> Candidates:
-    """The best hosts for an instance, by their failed builds and their free resources as the scheduler weighs them.  The
-    work in progress counts only among the hosts that are read."""
+    """The best hosts for an instance, by their failed builds and their free resources as the scheduler weighs them.
+
+    The work in progress counts only among the hosts that are read.
+    """
     multipliers = {name: getattr(rules, f"{name}_weight_multiplier") for name in _MULTIPLIERS}
     since = now - FAILURES_COUNT
     rows = [tuple(row) for row in snapshot.execute(_BEST, {**asdict(wanted), **multipliers, "since": since})]
