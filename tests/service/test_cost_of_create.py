@@ -42,9 +42,9 @@ def statements() -> Generator[list[str]]:
     """The statements of all engines, without those that number the outbox: these serve many creates at once."""
     found: list[str] = []
 
-    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+    def note(_connection: Any, _cursor: Any, statement: str, rows: Any, _context: Any, executemany: bool) -> None:
         if not any(word in statement for word in OUTBOX):
-            found.append(" ".join(statement.split()))
+            found.extend([" ".join(statement.split())] * (len(rows) if executemany else 1))
 
     event.listen(sa.Engine, "before_cursor_execute", note)
     try:
