@@ -105,4 +105,11 @@ MUTANTS_OF_SCALE: Sequence[Mutant] = (
         '_bound("ram", sa.Float) * _share("memory_mib")',
         '-_bound("ram", sa.Float) * _share("memory_mib")',
     ),
+    one(
+        "a success clears the failed builds",
+        "tests/unit/conductor/test_reschedule.py::test_failed_builds_are_forgotten_after_a_success_and_after_a_while",
+        "conductor/engine/reports.py",
+        "    if work.failed_here and outcome.succeeded:\n",
+        "    if False:\n",
+    ),
 )

@@ -42,9 +42,10 @@ def statements() -> Generator[list[str]]:
     """The statements of all engines, without those that number the outbox: these serve many creates at once."""
     found: list[str] = []
 
-    def note(_connection: Any, _cursor: Any, statement: str, rows: Any, _context: Any, executemany: bool) -> None:
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
         if not any(word in statement for word in OUTBOX):
-            found.extend([" ".join(statement.split())] * (len(rows) if executemany else 1))
+            one_for_each_row = isinstance(parameters, list)
+            found.extend([" ".join(statement.split())] * (len(parameters) if one_for_each_row else 1))
 
     event.listen(sa.Engine, "before_cursor_execute", note)
     try:
