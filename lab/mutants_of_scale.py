@@ -86,7 +86,7 @@ MUTANTS_OF_SCALE: Sequence[Mutant] = (
     ),
     one(
         "all hosts when none of the best passes",
-        f"{BEST}::test_all_hosts_are_compared_when_none_of_the_best_passes",
+        f"{BEST}::test_the_transaction_does_not_read_all_hosts_by_itself",
         "conductor/placement/place.py",
         "        if look.left_out and not choice.hosts:\n            return ReadAll()\n",
         "",
@@ -107,7 +107,7 @@ MUTANTS_OF_SCALE: Sequence[Mutant] = (
     ),
     one(
         "a success clears the failed builds",
-        "tests/unit/conductor/test_reschedule.py::test_failed_builds_are_forgotten_after_a_success_and_after_a_while",
+        "tests/unit/conductor/test_reschedule.py::test_a_success_clears_the_failed_builds",
         "conductor/engine/reports.py",
         "    if work.failed_here and outcome.succeeded:\n",
         "    if False:\n",

@@ -3,6 +3,7 @@
 
 import asyncio
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -13,7 +14,8 @@ from kilonova.base.failpoints import Failpoints
 from kilonova.base.metrics import Metrics
 from kilonova.base.tasks import Supervisor
 from kilonova.conductor.hosts import register
-from kilonova.conductor.placement.place import wanted_of
+from kilonova.conductor.placement import place
+from kilonova.conductor.placement.place import Look, ReadAll, wanted_of
 from kilonova.conductor.placement.placer import Placer
 from kilonova.conductor.tools import Policy, Tools
 from kilonova.config.load import load
@@ -89,6 +91,14 @@ def test_all_hosts_are_compared_when_none_of_the_best_passes(desk: Desk) -> None
     assert (record.hosts, record.candidates, record.left_out) == (MOST + FEW, 1, 0)
     (refused,) = record.refused
     assert (refused.filter, refused.count) == ("NetworkFilter", MOST + FEW - 1)
+
+
+def test_the_transaction_does_not_read_all_hosts_by_itself(desk: Desk) -> None:
+    """It would exclude every other placement from the fleet."""
+    action_id = desk.create(make.instance(ONE))
+    assert desk.write(place.place, action_id, Random(1), desk.now, None, Look(nodes=(), left_out=1)) == ReadAll()
+    assert desk.newest_action().host is None
+    assert desk.write(place.place, action_id, Random(1), desk.now, None, Look(nodes=())) is not None
 
 
 @pytest.mark.parametrize(

@@ -23,8 +23,11 @@ from kilonova.scheduler.choose import choose
 from kilonova.scheduler.request import PlacementRequest
 from tests import make, template
 
-HOSTS = MOST + 30
-WANTED = Wanted(vcpus=2, memory_mib=512, disk_gib=1)
+HOSTS = MOST + 80
+WANTED = Wanted(vcpus=8, memory_mib=2048, disk_gib=1)
+"""Fewer than MOST hosts can take it."""
+LITTLE = Wanted(vcpus=1, memory_mib=1, disk_gib=1)
+"""More than MOST hosts can take it."""
 PACKED = replace(DEFAULTS, ram_weight_multiplier=-1.0, cpu_weight_multiplier=-0.5, disk_weight_multiplier=0.0)
 
 
@@ -70,13 +73,11 @@ def test_the_scheduler_orders_them_as_it_orders_all(fleet: sa.Connection, rules:
     for number in (5, 15):
         change(fleet, compute_nodes, f"h{number:03}", failed_builds=number, build_failed_at=make.NOW)
     change(fleet, compute_nodes, "h025", failed_builds=9, build_failed_at=make.NOW - timedelta(hours=2))
-    request = PlacementRequest(2, 512, 1, wants_network=False, rules=rules)
+    request = PlacementRequest(1, 1, 1, wants_network=False, rules=rules)
     of_all = choose(request, read_hosts.nodes_to_place(fleet, make.NOW), Random(1)).hosts
-    few = candidates(fleet, make.NOW, WANTED, rules)
-    of_few = choose(request, few.nodes, Random(1)).hosts
-    assert 3 < len(of_all) < HOSTS
-    assert of_few == of_all[: len(of_few)]
-    assert len(of_few) == min(MOST, len(of_all))
+    few = candidates(fleet, make.NOW, LITTLE, rules)
+    assert len(of_all) > MOST
+    assert choose(request, few.nodes, Random(1)).hosts == of_all[:MOST]
 
 
 def test_those_that_cannot_take_it_come_last(fleet: sa.Connection) -> None:
@@ -89,11 +90,11 @@ def test_those_that_cannot_take_it_come_last(fleet: sa.Connection) -> None:
 def takes(node: Any) -> bool:
     service = node.service
     in_service = service.up and not service.disabled and not service.forced_down
-    return in_service and node.vcpus_used + 2 <= 16 and node.memory_mib_used + 512 <= 4096
+    return in_service and node.vcpus_used + 8 <= 16 and node.memory_mib_used + 2048 <= 4096
 
 
 def test_the_requested_host_is_among_them_however_full_it_is(fleet: sa.Connection) -> None:
-    change(fleet, compute_nodes, "h077", vcpus_used=14, memory_mib_used=3584, failed_builds=3, build_failed_at=make.NOW)
+    change(fleet, compute_nodes, "h077", vcpus_used=8, memory_mib_used=2048, failed_builds=3, build_failed_at=make.NOW)
     assert "h077" in names(fleet, replace(WANTED, host=HostName("h077")))
 
 
@@ -103,7 +104,7 @@ def test_hosts_of_the_requested_zone_come_first(fleet: sa.Connection) -> None:
     fleet.execute(sa.insert(aggregates).values(**zone, created_at=make.NOW, updated_at=make.NOW))
     fleet.execute(sa.insert(aggregate_hosts).values(aggregate_id=1, host="h012"))
     for host in ("h011", "h012"):
-        change(fleet, compute_nodes, host, vcpus_used=14, memory_mib_used=3584)
+        change(fleet, compute_nodes, host, vcpus_used=8, memory_mib_used=2048)
     found = candidates(fleet, make.NOW, replace(WANTED, zone="west"), DEFAULTS)
     zones = {node.service.host: node.service.zone for node in found.nodes}
     assert (zones.pop("h011"), zones.pop("h012")) == ("west", "west")
