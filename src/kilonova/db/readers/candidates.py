@@ -72,7 +72,8 @@ def _share(name: str) -> sa.ColumnElement[float]:
 
 
 def _has(name: str) -> sa.ColumnElement[bool]:
-    return _node[f"{name}_used"] + _bound(name, sa.Integer) <= _node[f"{name}_capacity"]
+    """(the sum of what is used and what is wanted may be too large for the column's type)"""
+    return _bound(name, sa.BigInteger) <= _node[f"{name}_capacity"] - _node[f"{name}_used"]
 
 
 _zone_of_aggregate = (
