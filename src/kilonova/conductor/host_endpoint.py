@@ -173,7 +173,7 @@ class HostEndpoint:
             fetched = await self._db.write(hand_out.hand_out, request, now, limit)
         return replace(fetched, conductors=self._conductors.lowest)
 
-    async def _finish(self, request: methods.Finish) -> Ack:
+    async def _finish(self, request: methods.Finish) -> methods.Ended:
         finished = await self._db.write(reports.finish, request, self._clock.new_id, self._clock.now())
         self._failpoints.hit(FINISH_RECORDED)
         self._hooks.ended(finished.verb)
@@ -181,7 +181,7 @@ class HostEndpoint:
             await self._hooks.wake(finished.wake)
         if finished.place is not None:
             self._hooks.place(finished.place)
-        return ACK
+        return methods.Ended(finished.recorded)
 
     async def _record_events(self, request: methods.RecordEvents) -> Ack:
         await self._db.write(reports.record_events, request)
@@ -197,10 +197,9 @@ class HostEndpoint:
     async def _drop_images(self, request: image_methods.DropImages) -> image_methods.Dropped:
         return await self._db.write(images.drop, request, self._clock.now())
 
-    async def _report_states(self, request: methods.ReportStates) -> Ack:
+    async def _report_states(self, request: methods.ReportStates) -> methods.StatesRecorded:
         ids = tuple(ActionId(self._clock.new_id()) for _ in request.states)
-        await self._db.write(guests.report_states, request, ids, self._clock.now())
-        return ACK
+        return await self._db.write(guests.report_states, request, ids, self._clock.now())
 
     async def _list_expected(self, request: methods.ListExpected) -> methods.Expected:
         return await self._db.read(guests.list_expected, request)
