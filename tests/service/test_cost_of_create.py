@@ -112,10 +112,10 @@ async def test_what_records_no_notification_looks_at_no_outbox() -> None:
         try:
             body = {"flavor": {"name": "f", "vcpus": 1, "ram": 64, "disk": 1}}
             assert (await api.compute("POST", "/flavors", body)).status_code == 200
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(0.8)
             assert looks == []
             await api.server(image)
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(0.8)
             assert looks != []
         finally:
             event.remove(sa.Engine, "before_cursor_execute", note)
