@@ -39,21 +39,26 @@ async def between(bench: Bench) -> AsyncGenerator[tuple[int, bytearray]]:
     received = bytearray()
     server_port = int(bench.server.url.rpartition(":")[2])
 
+    ended = asyncio.Event()
+
     async def passing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seen: bytearray) -> None:
         while some := await reader.read(1 << 16):
             seen.extend(some)
             writer.write(some)
         writer.close()
+        await writer.wait_closed()
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         back, forth = await asyncio.open_connection("127.0.0.1", server_port)
         async with asyncio.TaskGroup() as group:
             group.create_task(passing(reader, forth, received))
             group.create_task(passing(back, writer, bytearray()))
+        ended.set()
 
     listener = await asyncio.start_server(accept, "127.0.0.1", 0)
     async with listener:
         yield listener.sockets[0].getsockname()[1], received
+        await ended.wait()  # the client has left
 
 
 def test_messages_that_are_sent_together_are_one_record() -> None:
