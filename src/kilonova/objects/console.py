@@ -67,7 +67,6 @@ class Consoles(Protocol):
 
     async def open(self, ticket: ConsoleTicket) -> ConsoleStream:
         """Open a console.  Raises InvalidState (the guest is off, or does not exist), HypervisorError (no console, or
-        too many are open),
-            HypervisorUnavailable (also when the host does not answer, or another process answers), Unauthorized (the
-            ticket was used, or its time is over)."""
+        too many are open), HypervisorUnavailable (also when the host does not answer, or another process answers),
+        Unauthorized (the ticket was used, or its time is over)."""
         ...
