@@ -3,7 +3,7 @@
 
 from collections.abc import Iterable
 
-from kilonova.api import console_socket
+from kilonova.api.consoles import websocket
 from kilonova.api.http.deps import ApiDeps
 from kilonova.api.http.dispatch import Application
 from kilonova.api.http.route import Service
@@ -13,7 +13,7 @@ from kilonova.api.routes import SERVICES
 
 def create_app(deps: ApiDeps, services: Iterable[Service] = SERVICES) -> Application:
     """The ASGI application.  `recover(deps)` comes before its first request."""
-    return Application(deps, services, console_socket.serve)
+    return Application(deps, services, websocket.serve)
 
 
 __all__ = ["ApiDeps", "create_app", "recover"]

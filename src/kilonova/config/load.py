@@ -22,6 +22,7 @@ from kilonova.config import (
     network,
     oslo_policy,
     quota,
+    vnc,
 )
 from kilonova.config.obeyed import refuse_unobeyed
 
@@ -38,6 +39,7 @@ GROUPS = (
     network,
     oslo_policy,
     quota,
+    vnc,
 )
 
 
@@ -58,6 +60,7 @@ class Settings:
     network: network.NetworkSettings
     oslo_policy: oslo_policy.PolicySettings
     quota: quota.QuotaSettings
+    vnc: vnc.VncSettings
 
 
 def options() -> cfg.ConfigOpts:
@@ -96,6 +99,7 @@ def load(
             network=network.settings(conf.network, bridges),
             oslo_policy=oslo_policy.settings(conf.oslo_policy),
             quota=quota.settings(conf.quota),
+            vnc=vnc.settings(conf.vnc),
         )
         refuse_unobeyed(read.default, read.libvirt, read.network)
         return read
