@@ -23,6 +23,7 @@ from kilonova.base.context import REQUEST_ID, serving
 from kilonova.base.errors import DatabaseLocked, DatabaseUnavailable, DatabaseUnreadable, RequestOutcomeUnknown
 from kilonova.base.threads import Lock, Workers
 from kilonova.db.engine import Usage, usage_of
+from kilonova.db.transaction import take_recorded
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -101,11 +102,23 @@ class _Transaction:
     """One waiting write; the batch that runs it sets its outcome.  `begun` and `given_up` exclude each other: one is
     set, under the database's mutex, if the other is not."""
 
-    __slots__ = ("args", "begun", "done", "error", "fn", "given_up", "kwargs", "number", "request_id", "result")
+    __slots__ = (
+        "args",
+        "begun",
+        "done",
+        "error",
+        "fn",
+        "given_up",
+        "kwargs",
+        "number",
+        "recorded",
+        "request_id",
+        "result",
+    )
 
     def __init__(self, number: int, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self.number, self.fn, self.args, self.kwargs = number, fn, args, kwargs
-        self.done = self.begun = self.given_up = False
+        self.done = self.begun = self.given_up = self.recorded = False
         self.request_id = REQUEST_ID.get()
         self.result: Any = None
         self.error: Exception | None = None
@@ -123,6 +136,7 @@ class SqliteDatabase:
         self._refused = ""
         self._mutex = Lock()
         self._newest = 0
+        self._listeners: list[Callable[[], None]] = []
         self._locked: tuple[DatabaseLocked | None, int] = (None, 0)
         """The last refusal because of the file's lock, and the number of the newest write at that time."""
 
@@ -145,6 +159,8 @@ class SqliteDatabase:
             raise
         if mine.error is not None:
             raise mine.error
+        for listener in self._listeners if mine.recorded else ():
+            listener()
         return mine.result
 
     def _give_up(self, job: _Transaction) -> None:
@@ -163,6 +179,10 @@ class SqliteDatabase:
             if error is exc:
                 raise
             raise error from exc
+
+    def on_recorded(self, recorded: Callable[[], None]) -> None:
+        """Call `recorded` after each commit of a transaction that has recorded a notification."""
+        self._listeners.append(recorded)
 
     async def start(self) -> None:
         """Does nothing: a file is there at once (see migrate.ensure_schema)."""
@@ -244,9 +264,11 @@ class SqliteDatabase:
 
     def _run_one(self, connection: sa.Connection, job: _Transaction) -> None:
         connection.exec_driver_sql("SAVEPOINT one")
+        take_recorded(connection)  # of a write that was rolled back
         try:
             with serving(job.request_id):
                 job.result = job.fn(connection, *job.args, **job.kwargs)
+            job.recorded = take_recorded(connection)
         except Exception as exc:
             if not _is_open(connection):
                 raise  # the database itself has rolled the whole transaction back

@@ -50,7 +50,7 @@ def end_leg(tx: Transaction, action: Action, instance: Instance, outcome: Outcom
     """The current leg has ended with this outcome."""
     reporter = action.host
     was_undoing = action.leg.undoes is not None
-    reschedule.note_build(tx, action, outcome, now)
+    reschedule.note_failure(tx, action, outcome, now)
     if outcome.succeeded and moves_on(action.legs):
         reschedule.move_on(tx, action, instance, now)
         return Next()

@@ -12,6 +12,7 @@ from datetime import datetime
 from kilonova.conductor.attempts import check_attempt, check_known
 from kilonova.conductor.engine.end import reopen_abandoned
 from kilonova.conductor.engine.legs import Next, end_leg, end_leg_of_deleted
+from kilonova.conductor.engine.reschedule import note_success
 from kilonova.conductor.verbs.handler import Outcome
 from kilonova.conductor.verbs.start_after_boot import resume_after
 from kilonova.db.readers import actions as read_actions
@@ -63,12 +64,14 @@ def finish(tx: Transaction, report: Finish, new_id: NewId, now: datetime) -> Fin
 
 
 def _finish_open(tx: Transaction, work: Work, report: Finish, new_id: NewId, now: datetime) -> Next:
-    action, instance, is_deleted, _ = work
+    action, instance, is_deleted = work.action, work.instance, work.is_deleted
     if action.state is ActionState.ABANDONED:  # it was reopened, which has changed its instance
         instance, is_deleted = read_instances.get_known(tx, action.instance_id)
     outcome = Outcome(report.succeeded, report.power, report.message, report.of_host, report.read)
     if is_deleted:
         return Next(end_leg_of_deleted(tx, action, instance, outcome, now))
+    if work.failed_here and outcome.succeeded:
+        note_success(tx, action)
     following = end_leg(tx, action, instance, outcome, now)
     resume_after(tx, action, new_id, now)
     return following

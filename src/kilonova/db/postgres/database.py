@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Running transactions on PostgreSQL: a few worker threads, each with one connection.
 
-Every write is SERIALIZABLE, every read a snapshot (REPEATABLE READ, READ ONLY).  The function of a transaction runs
-again after a conflict with another transaction, then alone (see contention), and after a connection that was lost
-before its COMMIT.  A COMMIT
+Every write is SERIALIZABLE, every read a snapshot: REPEATABLE READ, READ ONLY, or a single statement, which needs no
+BEGIN and no COMMIT (transaction.single_statement).  The function of a transaction runs again after a conflict with
+another transaction, then alone (see contention), and after a connection that was lost before its COMMIT.  A COMMIT
 without an answer is settled by the transaction's id, which the server is asked for on a new connection.
 """
 
@@ -27,9 +27,17 @@ from kilonova.db.engine import Usage, usage_of
 from kilonova.db.postgres.connection import server_run
 from kilonova.db.postgres.contention import Contended, Contention
 from kilonova.db.postgres.failures import Kind, in_our_words, kind_of
-from kilonova.db.postgres.session import Unanswered, begin_read, begin_write, commit, connected
+from kilonova.db.postgres.session import (
+    Unanswered,
+    begin_read,
+    begin_write,
+    commit,
+    connected,
+    end_read,
+    only_one_statement,
+)
 from kilonova.db.postgres.turn import Phase, Turn
-from kilonova.db.transaction import Snapshot, Transaction
+from kilonova.db.transaction import Snapshot, Transaction, is_single, single_statement, take_recorded
 
 log = structlog.get_logger(__name__)
 
@@ -66,6 +74,7 @@ class PostgresDatabase:
         self._engine, self._workers, self._clock, self._write_s = engine, workers, clock, write_s
         self._refused = ""
         self._contention = Contention(clock)
+        self._listeners: list[Callable[[], None]] = []
         self.repeated = {Kind.CONFLICT: 0, Kind.VIOLATION: 0, Kind.LOST: 0}
 
     async def start(self) -> None:
@@ -95,8 +104,12 @@ class PostgresDatabase:
 
     async def read(self, fn: Callable[Concatenate[Snapshot, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """`fn(snapshot, ...)` on a snapshot."""
-        run = partial(self._run_read, partial(_call, fn, args, kwargs))
+        run = partial(self._run_single if is_single(fn) else self._run_read, partial(_call, fn, args, kwargs))
         return await self._repeat(run, READ_S, self._contention.of(fn))  # type: ignore[no-any-return]
+
+    def on_recorded(self, recorded: Callable[[], None]) -> None:
+        """Call `recorded` after each commit of a transaction that has recorded a notification."""
+        self._listeners.append(recorded)
 
     async def trouble(self) -> str:
         """The reason why the database cannot be written, in one sentence; empty when it can."""
@@ -161,6 +174,8 @@ class PostgresDatabase:
             limit.cancel()
             raise
         limit.cancel()
+        for listener in self._listeners if turn.recorded else ():
+            listener()
         return result
 
     async def _in_time(self, run: Callable[[Turn], Any], turn: Turn, left_s: float) -> Any:
@@ -201,8 +216,10 @@ class PostgresDatabase:
         with connected(self._engine, turn) as connection:
             turn.server_run, turn.xid = server_run(connection), begin_write(connection, alone=turn.alone)
             connection.info[SECOND_CALL] = turn.again
+            take_recorded(connection)  # of a transaction that was rolled back
             turn.enter(Phase.RUNNING)
             turn.result = call(connection)
+            turn.recorded = take_recorded(connection)
             turn.enter(Phase.COMMITTING)
             commit(connection)
         return turn.result
@@ -210,6 +227,14 @@ class PostgresDatabase:
     def _run_read(self, call: Callable[[Snapshot], Any], turn: Turn) -> Any:
         with connected(self._engine, turn) as connection:
             begin_read(connection)
+            turn.enter(Phase.RUNNING)
+            result = call(connection)
+            end_read(connection)
+            return result
+
+    def _run_single(self, call: Callable[[Snapshot], Any], turn: Turn) -> Any:
+        """A read of one statement, which is a snapshot of its own."""
+        with connected(self._engine, turn) as connection, only_one_statement(connection):
             turn.enter(Phase.RUNNING)
             return call(connection)
 
@@ -236,6 +261,7 @@ def _final(exc: Exception) -> Exception:
     return in_our_words(exc)
 
 
+@single_statement
 def _nothing(_snapshot: Snapshot) -> None:
     """A read, for its connection."""
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import psycopg
 import sqlalchemy as sa
 from psycopg.pq import TransactionStatus
+from sqlalchemy import event
 
 from kilonova.db.postgres.connection import driver_of
 from kilonova.db.postgres.failures import Kind, kind_of
@@ -65,6 +66,27 @@ def begin_write(connection: sa.Connection, *, alone: bool) -> str:
 def begin_read(connection: sa.Connection) -> None:
     """Begin a read on one snapshot."""
     driver_of(connection).execute(_BEGIN_READ, prepare=False)
+
+
+def end_read(connection: sa.Connection) -> None:
+    """End a read.  By COMMIT: psycopg would drop its prepared statements at a ROLLBACK."""
+    driver_of(connection).execute("COMMIT", prepare=False)
+
+
+@contextmanager
+def only_one_statement(connection: sa.Connection) -> Generator[None]:
+    """A second statement on the connection raises RuntimeError: it would see a later state of the database than the
+    first one."""
+    executed = 0
+
+    def count(*_: object) -> None:
+        nonlocal executed
+        executed += 1
+        if executed > 1:
+            raise RuntimeError("a function that is declared as a single statement executes a second one")
+
+    event.listen(connection, "before_cursor_execute", count)
+    yield
 
 
 def commit(connection: sa.Connection) -> None:
