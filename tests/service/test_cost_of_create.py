@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 
 from kilonova.rpc.memory import MemoryBus
+from kilonova.rpcapi.notifications import NUMBERED
 from tests.service.api import running_api
 
 STATEMENTS = 17
@@ -26,7 +27,8 @@ WRITES = 4
 NUMBERINGS = 2
 """Transactions that number the notifications: of its start, and of its end."""
 MESSAGES = 4
-"""Calls and casts, each with its reply: create, wake, fetch, finish."""
+"""Calls and casts, each with its reply: create, wake, fetch, finish.  Without the one that wakes the readers of the
+outbox: it serves many creates at once."""
 LONG: dict[tuple[str, str], Any] = {
     ("DEFAULT", "report_interval"): 20.0,
     ("DEFAULT", "action_poll_interval"): 20.0,
@@ -67,7 +69,7 @@ async def test_a_create_has_few_statements_and_messages(monkeypatch: pytest.Monk
         return await request(self, subject, payload, *args, **words)
 
     async def counted_publish(self: MemoryBus, subject: str, payload: bytes) -> None:
-        sent["publish"] += 1
+        sent["publish"] += subject != NUMBERED
         await publish(self, subject, payload)
 
     async with running_api(LONG) as api:

@@ -11,9 +11,10 @@ from kilonova.api.image.image_data import recover
 from kilonova.api.routes import SERVICES
 
 
-def create_app(deps: ApiDeps, services: Iterable[Service] = SERVICES) -> Application:
-    """The ASGI application.  `recover(deps)` comes before its first request."""
-    return Application(deps, services, websocket.serve)
+def create_app(deps: ApiDeps, services: Iterable[Service] = SERVICES, page: Service | None = None) -> Application:
+    """The ASGI application, with the web page if there is one (`kilonova.api.ui.routes.service`).  `recover(deps)`
+    comes before its first request."""
+    return Application(deps, (*services, *(() if page is None else (page,))), websocket.serve)
 
 
 __all__ = ["ApiDeps", "create_app", "recover"]

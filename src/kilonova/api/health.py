@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The root: an index of services, and health checks."""
 
+from urllib.parse import urlsplit
+
 from typing_extensions import TypedDict
 
 from kilonova import __version__
@@ -36,8 +38,15 @@ _READY = View[str, Call](
 
 
 async def index(call: Call) -> Reply:
-    """Show the URLs of the services."""
-    return _INDEX.reply(call.links.base, call)
+    """Show the URLs of the services; a browser is redirected to the web page."""
+    if call.deps.has_page and "text/html" in call.headers.get("accept", ""):
+        return Reply(status=303, headers=(("Location", f"{_path(call.links.base)}/ui/"), ("Vary", "Accept")))
+    return _INDEX.reply(call.links.base, call, headers=(("Vary", "Accept"),))
+
+
+def _path(base: str) -> str:
+    """The prefix of a proxy; usually empty."""
+    return urlsplit(base).path
 
 
 async def healthz(call: Call) -> Reply:

@@ -22,6 +22,7 @@ from kilonova.config import (
     network,
     oslo_policy,
     quota,
+    ui,
     vnc,
 )
 from kilonova.config.obeyed import refuse_unobeyed
@@ -39,6 +40,7 @@ GROUPS = (
     network,
     oslo_policy,
     quota,
+    ui,
     vnc,
 )
 
@@ -60,6 +62,7 @@ class Settings:
     network: network.NetworkSettings
     oslo_policy: oslo_policy.PolicySettings
     quota: quota.QuotaSettings
+    ui: ui.UiSettings
     vnc: vnc.VncSettings
 
 
@@ -99,6 +102,7 @@ def load(
             network=network.settings(conf.network, bridges),
             oslo_policy=oslo_policy.settings(conf.oslo_policy),
             quota=quota.settings(conf.quota),
+            ui=ui.settings(conf.ui),
             vnc=vnc.settings(conf.vnc),
         )
         refuse_unobeyed(read.default, read.libvirt, read.network)

@@ -12,6 +12,8 @@ from kilonova.objects.notification import Numbered
 from kilonova.rpc.bus import token
 
 PREFIX = "notifications"
+NUMBERED = "outbox"
+"""On the bus of one process: notifications have received numbers.  The message is empty."""
 
 
 def subject_of(event_type: str) -> str:

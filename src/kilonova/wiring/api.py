@@ -20,7 +20,7 @@ from kilonova.config.load import Settings
 from kilonova.identity.key_ring import REFRESH_S, KeyRing
 from kilonova.objects.signing_key import TOKENS
 from kilonova.rpc.bus import SelfPing
-from kilonova.wiring.shared import SECRET_BYTES, Vitals, fleet_bus, image_files
+from kilonova.wiring.shared import SECRET_BYTES, Vitals, fleet_bus, image_files, web_page
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -116,6 +116,7 @@ async def api_process(settings: Settings, clock: Clock) -> AsyncGenerator[ApiPro
             disk_space=ConductorSpace(rpc),
             metrics=metrics,
             ready=ready,
+            has_page=settings.ui.enabled,
         )
         _measure(metrics, db, bus, keys)
         ping = SelfPing(bus, name, process_id)
@@ -124,7 +125,7 @@ async def api_process(settings: Settings, clock: Clock) -> AsyncGenerator[ApiPro
         tasks.periodic("report", settings.default.report_interval, report, limit_s=REPORT_S)
         tasks.spawn("start", _wait_for_database(start, db, keys, clock, tasks))
         checks = (Check("bus", ping.ping), Check("database", partial(_read_keys, db, keys)))
-        app = StartGate(create_app(deps), start)
+        app = StartGate(create_app(deps, page=await web_page(settings, deps, tasks)), start)
         yield ApiProcess(settings, app, ready, deps.policy, files, Vitals(checks, metrics))
 
 

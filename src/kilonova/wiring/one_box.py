@@ -27,6 +27,7 @@ from kilonova.wiring.shared import (
     make_tools,
     running_database,
     token_secret,
+    web_page,
 )
 
 if TYPE_CHECKING:
@@ -83,8 +84,7 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
     from kilonova.rpc.memory import MemoryBus, MemoryHub
     from kilonova.rpcapi.caller import Caller
 
-    check_failpoints(failpoints, host=True, conductor=True)
-    _refuse_store_path(settings)
+    _check(settings, failpoints)
     policy = Policy(RULES, settings.oslo_policy)
     state = settings.default.state_path
     files = DaemonWorkers("files", 4)
@@ -117,17 +117,19 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
             disk_space=DiskSpace(state, files, db, tasks),
             metrics=manager.metrics,
             ready=manager.ready,
+            has_page=settings.ui.enabled,
         )
         await recover(deps, store)  # before the host may write into the image store
         await manager.start(bus, tasks)
         vitals = host_vitals(manager, bus, tasks, settings, clock.new_id())
-        app = create_app(deps)
+        app = create_app(deps, page=await web_page(settings, deps, tasks, bus))
         # At the very end: a start that fails must not lose the only copy of a password.
         first_password = await bootstrap_cloud(db, passwords, clock)
         yield OneBox(settings, app, manager, policy, first_password, vitals, store)
 
 
-def _refuse_store_path(settings: Settings) -> None:
+def _check(settings: Settings, failpoints: Failpoints) -> None:
+    check_failpoints(failpoints, host=True, conductor=True)
     if settings.image.store_path:
         raise ConfigError(
             "[image] store_path is for API processes of a fleet: the one box has its images in state_path."

@@ -20,6 +20,8 @@ from kilonova.config.load import Settings
 from kilonova.rpc.bus import SelfPing
 
 if TYPE_CHECKING:
+    from kilonova.api.http.deps import ApiDeps
+    from kilonova.api.http.route import Service
     from kilonova.compute.console_listener import ConsoleListener
     from kilonova.compute.manager import ComputeManager, Images
     from kilonova.conductor.service import Conductor
@@ -32,6 +34,10 @@ if TYPE_CHECKING:
 
 
 SECRET_BYTES = 48
+EVENTS_S = 0.1
+"""How often an API process looks for new events, while pages are open."""
+WOKEN_EVENTS_S = 5.0
+"""The same where each new event wakes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +110,36 @@ def image_files(settings: Settings, files: DaemonWorkers, writer: str = "") -> "
 
     root = Path(settings.image.store_path or settings.default.state_path / "images")
     return ImageStore(root, files, partial(kept_from_images, settings.default), writer)
+
+
+async def web_page(
+    settings: Settings, deps: "ApiDeps", tasks: Supervisor, wakes: "Bus | None" = None
+) -> "Service | None":
+    """The routes of the web page; None if it is not served.  `wakes`: the bus of the one box, on which a conductor
+    reports new events at once; elsewhere the page's events are read every EVENTS_S."""
+    if not settings.ui.enabled:
+        return None
+    from kilonova.api.ui.feed import EventFeed
+    from kilonova.api.ui.figures import PERIOD_S
+    from kilonova.api.ui.routes import service
+    from kilonova.api.ui.sampler import Sampler
+    from kilonova.rpcapi.notifications import NUMBERED
+    from kilonova.ui.assets import Assets
+
+    feed = EventFeed(deps.db, settings.ui, EVENTS_S if wakes is None else WOKEN_EVENTS_S)
+
+    async def look(_subject: str, _payload: bytes) -> bytes:
+        feed.look()
+        return b""
+
+    if wakes is not None:
+        await wakes.subscribe(NUMBERED, look)
+    tasks.spawn("events", feed.keep())
+    deps.metrics.gauge("kilonova_event_streams", "Event streams of open pages.", lambda: feed.count)
+    sampler = Sampler(deps.db, deps.rpc, deps.clock)
+    # A round takes as long as its calls: a host that does not answer delays the next round.
+    tasks.periodic("figures", PERIOD_S, sampler.round, limit_s=10 * PERIOD_S)
+    return service(Assets(DaemonWorkers("page", 1)), feed, sampler)
 
 
 def make_tools(settings: Settings, db: "Database", clock: Clock, failpoints: Failpoints) -> "Tools":

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A request as a handler receives it, and the reply that the handler returns."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -15,6 +15,10 @@ from kilonova.db.engine import Database
 
 JSON = "application/json"
 
+Live = Callable[[Callable[[bytes], Awaitable[None]]], Awaitable[None]]
+"""Sends the body of an answer that has no end of its own, piece by piece, by the function that it receives.  It returns
+when the client is gone (`Call.gone`)."""
+
 E = TypeVar("E")
 E_co = TypeVar("E_co", covariant=True)
 
@@ -22,13 +26,14 @@ E_co = TypeVar("E_co", covariant=True)
 @dataclass(frozen=True, slots=True)
 class Reply:
     """The answer of a handler.  `status` None is the route's success code.  With `stream`, its pieces are sent instead
-    of `body`, and `headers` give the length."""
+    of `body`, and `headers` give the length.  With `live`, the body has no length."""
 
     body: bytes = b""
     status: int | None = None
     headers: tuple[tuple[str, str], ...] = ()
     content_type: str = JSON
     stream: AsyncIterator[bytes] | None = None
+    live: Live | None = None
 
 
 class Link(TypedDict):
@@ -82,6 +87,8 @@ class Call:
     path: str
     headers: Mapping[str, str]
     chunks: AsyncIterator[bytes]
+    gone: Callable[[], Coroutine[None, None, None]]
+    """Returns when the client has disconnected, or the server stops.  The body was read before."""
     peer: str = ""
     """The client's address; empty when there is none (a unix socket)."""
 

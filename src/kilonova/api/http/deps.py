@@ -24,7 +24,7 @@ from kilonova.rpcapi.caller import Caller
 @dataclass(frozen=True, slots=True)
 class ApiDeps:
     """`db` is only read; `ready` returns whether the service can do its work, and if not, the reason.
-    `console_ttl_s` is how long the URL of a console can be opened."""
+    `console_ttl_s` is how long the URL of a console can be opened.  `has_page`: the web page is served."""
 
     db: Database
     rpc: Caller
@@ -43,3 +43,4 @@ class ApiDeps:
     disk_space: Space
     metrics: Metrics
     ready: Callable[[], tuple[bool, str]]
+    has_page: bool = False

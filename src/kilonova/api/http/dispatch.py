@@ -19,7 +19,7 @@ from kilonova.api.http.faults import HttpError, answer, fault
 from kilonova.api.http.microversion import HEADER, OLD_HEADER, Negotiated, negotiate
 from kilonova.api.http.query import Query
 from kilonova.api.http.route import DefaultPolicy, Route, Router, Service
-from kilonova.api.http.wire import Chunks, ClientGone, segments_of, send_reply, start_of
+from kilonova.api.http.wire import LIVE, Chunks, ClientGone, segments_of, send_reply, start_of
 from kilonova.base.clock import new_request_id
 from kilonova.base.context import CHANGED, RequestContext, serving
 from kilonova.base.errors import (
@@ -103,6 +103,7 @@ class Application:
         self._count(request, service, status, self.deps.clock.monotonic() - began)
         if request.method not in _READS:
             log.info("request", method=request.method, path=_raw_path(scope), status=status)
+        scope[LIVE] = reply.live is not None
         await send_reply(send, start, reply, head=head)
 
     def _count(self, request: _Request, service: Service, status: int, took_s: float) -> None:
@@ -170,6 +171,7 @@ class Application:
             path=request.path,
             headers=request.headers,
             chunks=request.chunks,
+            gone=request.chunks.gone,
             peer=request.peer,
         )
         if not route.actions:  # each action is checked by its own rule

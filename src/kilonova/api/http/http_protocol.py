@@ -18,6 +18,7 @@ from uvicorn.server import ServerState
 
 from kilonova.api.http.connections import ConnectionSlot
 from kilonova.api.http.faults import fault
+from kilonova.api.http.wire import LIVE
 
 LINGER_S = 2.0
 LINGER_BYTES = 1 << 20
@@ -69,6 +70,16 @@ class HttpConnection(HttpToolsProtocol):
     def drop(self) -> None:
         """End it at once."""
         self.transport.abort()
+
+    def shutdown(self) -> None:
+        """The server stops: end an answer that has no end of its own, and let others end."""
+        super().shutdown()
+        cycle = self._served()
+        if cycle is not None and not cycle.response_complete and cycle.scope.get(LIVE):
+            cycle.disconnected = True
+            cycle.message_event.set()
+            self.transport.write(b"0\r\n\r\n")  # the last chunk: the client sees an end, and no broken connection
+            self.transport.close()
 
     def tick(self, seconds: float) -> None:
         """Called when so many seconds have passed."""

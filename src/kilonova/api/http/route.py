@@ -74,8 +74,9 @@ Alternatives = Mapping[str, tuple[Alternative, ...]]
 class Route:
     """One route.
 
-    `path` is below its service, with {parameters}; `rule` is the name of its policy in oslo.policy.  `reply` is the
-    view of a successful answer's JSON; None: it has no body, or one of another media type (`gives`).
+    `path` is below its service, with {parameters}, of which the last may be a {rest*} of segments; `rule` is the name
+    of its policy in oslo.policy.  `reply` is the view of a successful answer's JSON; None: it has no body, or one of
+    another media type (`gives`).
 
     `body` is the model of the request's body.  With `whole` the handler receives the body as bytes and parses it
     itself.  With neither, a handler that needs a body reads the call's chunks.  `query` names the known query
@@ -114,12 +115,14 @@ class _Node:
 
     literals: dict[str, "_Node"] = field(default_factory=dict[str, "_Node"])
     parameter: "_Node | None" = None
+    rest: "_Node | None" = None
     name: str = ""
     routes: list[Route] = field(default_factory=list[Route])
 
 
 class Router:
-    """Finds the route of a request.  A literal segment has precedence over a parameter if it has a matching route."""
+    """Finds the route of a request.  A literal segment has precedence over a parameter if it has a matching route, and
+    a parameter over the rest of a path."""
 
     def __init__(self, routes: Iterable[Route]) -> None:
         self._root = _Node()
@@ -129,7 +132,10 @@ class Router:
     def _add(self, route: Route) -> None:
         node = self._root
         for segment in route.path.strip("/").split("/") if route.path else ():
-            if segment.startswith("{"):
+            if segment.endswith("*}"):
+                node.rest = node.rest or _Node(name=segment[1:-2])
+                node = node.rest
+            elif segment.startswith("{"):
                 node.parameter = node.parameter or _Node(name=segment[1:-1])
                 node = node.parameter
             else:
@@ -163,6 +169,8 @@ def _nodes(node: _Node, segments: Sequence[str], at: int) -> Iterable[tuple[_Nod
     if node.parameter is not None and segment:
         for node_below, params in _nodes(node.parameter, segments, at + 1):
             yield node_below, {node.parameter.name: segment, **params}
+    if node.rest is not None:
+        yield node.rest, {node.rest.name: "/".join(segments[at:])}
 
 
 @dataclass(frozen=True)

@@ -57,10 +57,10 @@ class TokenRevalidationCache:
         self._changed.set()
         self._changed = asyncio.Event()
 
-    async def changed(self) -> None:
-        """Wait until something may have changed: at once for a change in this process, else STANDING_S seconds."""
+    async def changed(self, within_s: float = STANDING_S) -> None:
+        """Wait until something may have changed: at once for a change in this process, else `within_s` seconds."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(STANDING_S):
+            async with asyncio.timeout(within_s):
                 await self._changed.wait()
 
     async def _look(self, claims: Claims) -> _Known:

@@ -3,6 +3,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from urllib.parse import unquote
 
 from starlette.types import Message, Receive, Scope, Send
@@ -11,6 +12,9 @@ from kilonova.api.http.call import Reply
 
 WEBSOCKET_MESSAGE_BYTES = 64 * 1024
 """The largest message that a client may send on a websocket."""
+
+LIVE = "kilonova.live"
+"""In the scope of a request whose answer has no end of its own: a server that stops does not wait for it."""
 
 AUTHORITY = re.compile(r"[A-Za-z0-9._~-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
 _PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)*/?")
@@ -38,6 +42,11 @@ class Chunks:
             if chunk := message.get("body", b""):
                 return chunk
         raise StopAsyncIteration
+
+    async def gone(self) -> None:
+        """Wait until the client has disconnected."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
 
 
 def headers_of(scope: Scope) -> dict[str, str]:
@@ -79,11 +88,13 @@ def _first(value: str | None) -> str:
 
 
 def start_of(status: int, reply: Reply, headers: list[tuple[str, str]]) -> Message:
-    """The head of the answer.  It has a length, except for a 204: an empty body has length 0, so that the client knows
-    where the answer ends on a connection that stays open."""
+    """The head of the answer.  It has a length, except for a 204 and a 304: an empty body has length 0, so that the
+    client knows where the answer ends on a connection that stays open."""
     fields = headers
-    if reply.stream is None:
-        if status != 204:
+    if reply.live is not None:
+        fields.append(("Content-Type", reply.content_type))
+    elif reply.stream is None:
+        if status not in (204, 304):
             fields.append(("Content-Length", str(len(reply.body))))
         if reply.body:
             fields.append(("Content-Type", reply.content_type))
@@ -96,9 +107,16 @@ def start_of(status: int, reply: Reply, headers: list[tuple[str, str]]) -> Messa
 async def send_reply(send: Send, start: Message, reply: Reply, *, head: bool) -> None:
     """The answer; `head` leaves the body out."""
     await send(start)
-    if reply.stream is not None and not head:
+    if reply.live is not None and not head:
+        await reply.live(partial(_send_piece, send))
+        await send({"type": "http.response.body", "body": b""})
+    elif reply.stream is not None and not head:
         async for piece in reply.stream:
-            await send({"type": "http.response.body", "body": piece, "more_body": True})
+            await _send_piece(send, piece)
         await send({"type": "http.response.body", "body": b""})
     else:
         await send({"type": "http.response.body", "body": b"" if head else reply.body})
+
+
+async def _send_piece(send: Send, piece: bytes) -> None:
+    await send({"type": "http.response.body", "body": piece, "more_body": True})

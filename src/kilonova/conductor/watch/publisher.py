@@ -23,7 +23,7 @@ from kilonova.db.writers import notifications as write_notifications
 from kilonova.db.writers.notifications import Batch
 from kilonova.objects.notification import Numbered
 from kilonova.rpc.bus import Bus
-from kilonova.rpcapi.notifications import encode, subject_of
+from kilonova.rpcapi.notifications import NUMBERED, encode, subject_of
 
 log = structlog.get_logger(__name__)
 
@@ -36,7 +36,8 @@ class Publisher:
     """Publishes what is committed, soon after `look`, and every `interval_s`.
 
     `confirm` returns when everything that was sent before has reached the bus, and raises a KilonovaError otherwise.
-    Without `confirm` the bus ends in this process and has no subscribers: notifications are only numbered.
+    Without `confirm` the bus ends in this process: notifications are only numbered, and subscribers of NUMBERED read
+    them from the database.
     """
 
     def __init__(
@@ -79,7 +80,9 @@ class Publisher:
         """Number and publish everything that is committed now.  Raises KilonovaError: the rest is published later."""
         while await self._db.read(read_notifications.is_work_left):
             batch = await self._db.write(write_notifications.number, self._confirm is None)
-            if self._confirm is not None and batch.published != batch.numbered:
+            if self._confirm is None:
+                await self._bus.publish(NUMBERED, b"")
+            elif batch.published != batch.numbered:
                 await self._send(self._confirm, batch)
                 # What was deleted before it could be sent does not come back.
                 await self._db.write(write_notifications.record_published, batch.numbered)

@@ -18,6 +18,8 @@ _WORK_LEFT = sa.select(
     )
 )
 
+_NUMBERED = sa.select(outbox.c.numbered).where(outbox.c.id == 1)
+
 
 @single_statement
 def newest(snapshot: Snapshot, limit: int) -> list[Numbered]:
@@ -32,6 +34,17 @@ def after(snapshot: Snapshot, number: int, limit: int) -> list[Numbered]:
     older notifications were deleted."""
     query = sa.select(notifications).where(notifications.c.number > number).order_by(_NUMBER).limit(limit)
     return [numbered_of(row) for row in snapshot.execute(query)]
+
+
+def since(snapshot: Snapshot, number: int, limit: int) -> tuple[int, list[Numbered]]:
+    """The last number that was given, and the notifications after `number`, the oldest first; when they are more than
+    `limit`, or when `number` was not given yet, the newest `limit` ones.  Nothing new costs one row."""
+    numbered = snapshot.execute(_NUMBERED).scalar() or 0
+    if numbered == number:
+        return numbered, []
+    if 0 < numbered - number <= limit:
+        return numbered, after(snapshot, number, limit)
+    return numbered, newest(snapshot, limit)[::-1]
 
 
 @single_statement

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All routes below /ui.
+
+They are the page's own and change with it, so they are not in the reference of the OpenStack APIs: docs/ui.md describes
+them.
+"""
+
+from kilonova.api.http.microversion import MIN
+from kilonova.api.http.route import DefaultPolicy, Route, Service
+from kilonova.api.ui import events, session
+from kilonova.api.ui.changes import MEDIA_TYPE
+from kilonova.api.ui.feed import EventFeed
+from kilonova.api.ui.files import Files
+from kilonova.api.ui.sampler import RULE, Sampler
+from kilonova.ui.assets import Assets
+
+PREFIX = "/ui"
+
+
+def service(assets: Assets, feed: EventFeed, sampler: Sampler) -> Service:
+    """The routes, served from these parts."""
+    files, streams = Files(assets), events.Events(feed)
+    return Service(
+        PREFIX,
+        (
+            Route("GET", "", files.index, "ui", DefaultPolicy.ANYBODY, gives="text/html"),
+            Route("GET", "/static/{path*}", files.file, "ui", DefaultPolicy.ANYBODY, also=(304,)),
+            *session.ROUTES,
+            Route("GET", "/events", streams.stream, events.RULE, DefaultPolicy.READER, query=events.QUERY, strict=MIN,
+                gives=MEDIA_TYPE),
+            Route("GET", "/api/servers/{server_id}/figures", sampler.show, RULE, DefaultPolicy.READER),
+            Route("GET", "/{path*}", files.index, "ui", DefaultPolicy.ANYBODY, gives="text/html"),
+        ),
+        open=True,
+    )  # fmt: skip
