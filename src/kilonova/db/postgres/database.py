@@ -16,7 +16,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import psycopg
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.exc import DBAPIError, ProgrammingError
+from sqlalchemy.exc import DBAPIError
 
 from kilonova.base.backoff import Backoff, Pauses
 from kilonova.base.clock import Clock
@@ -27,7 +27,7 @@ from kilonova.db.engine import Usage, usage_of
 from kilonova.db.postgres.connection import server_run
 from kilonova.db.postgres.contention import Contended, Contention
 from kilonova.db.postgres.failures import Kind, in_our_words, kind_of
-from kilonova.db.postgres.session import Unanswered, begin_read, begin_write, commit, connected
+from kilonova.db.postgres.session import Unanswered, begin_read, begin_write, commit, connected, write_trial
 from kilonova.db.postgres.turn import Phase, Turn
 from kilonova.db.transaction import Snapshot, Transaction
 
@@ -102,7 +102,7 @@ class PostgresDatabase:
         """The reason why the database cannot be written, in one sentence; empty when it can."""
         if self._refused:
             with contextlib.suppress(DatabaseUnavailable):
-                await self.write(_write_again)
+                await self.write(write_trial)
         return self._refused
 
     def usage(self) -> Usage:
@@ -238,9 +238,3 @@ def _final(exc: Exception) -> Exception:
 
 def _nothing(_snapshot: Snapshot) -> None:
     """A read, for its connection."""
-
-
-def _write_again(tx: Transaction) -> None:
-    """Write as much as a few requests would.  A user without the right to do so is in no trouble for that."""
-    with contextlib.suppress(ProgrammingError):
-        tx.exec_driver_sql("CREATE TEMPORARY TABLE trial ON COMMIT DROP AS SELECT repeat(md5('trial'), 2048) AS bytes")

@@ -60,6 +60,12 @@ def _without_code(cause: psycopg.Error) -> Kind:
     return Kind.VALUE if isinstance(cause, psycopg.DataError) else Kind.OTHER
 
 
+def is_disk_full(exc: BaseException) -> bool:
+    """Whether a file of the server could not grow."""
+    cause = cause_of(exc)
+    return cause is not None and cause.sqlstate == "53100"
+
+
 def cause_of(exc: BaseException) -> psycopg.Error | None:
     """The error of psycopg in it."""
     cause = exc.orig if isinstance(exc, DBAPIError) else exc
@@ -83,6 +89,8 @@ def in_our_words(exc: Exception) -> Exception:
 
 def words_of(exc: BaseException) -> str:
     """The first line of the server's or the client's message, without values of the statement."""
+    if is_disk_full(exc):
+        return "the disk of the server is full (No space left on device)"  # (its own message names one of its files)
     cause = cause_of(exc)
     text = str(exc) if cause is None else (cause.diag.message_primary or str(cause))
     lines = [line.strip() for line in text.strip().splitlines() if line.strip()]
