@@ -3,6 +3,7 @@
 
 import os
 import subprocess
+import time
 from pathlib import Path
 
 from lab.cloud import free_port
@@ -17,14 +18,23 @@ class Standby(PrivatePostgres):
     """A streaming standby of a running server; `start` copies that server first."""
 
     def __init__(self, directory: Path | str, primary: PrivatePostgres) -> None:
-        source = f"host={primary.directory} port={primary.port} user=kilonova application_name={STANDBY}"
-        super().__init__(directory, {**primary.settings, "primary_conninfo": source})
-        self._source = source
+        super().__init__(directory, primary.settings)
+        self._source = f"host={primary.directory} port={primary.port} user=kilonova application_name={STANDBY}"
 
     def promote(self) -> None:
         """Make it a primary; returns when it accepts writes.  Raises LabError."""
         if self.sql("SELECT pg_promote(true, 20)", "postgres") != "t":
             raise LabError("The standby was not promoted within 20 s.")
+
+    def separate(self) -> None:
+        """Receive nothing of the primary from now on."""
+        _ = self.sql("ALTER SYSTEM SET primary_conninfo = ''", "postgres")
+        _ = self.sql("SELECT pg_reload_conf()", "postgres")
+        deadline = time.monotonic() + 10
+        while self.sql("SELECT count(*) FROM pg_stat_wal_receiver", "postgres") != "0":
+            if time.monotonic() > deadline:
+                raise LabError("The standby did not leave its primary within 10 s.")
+            time.sleep(0.02)
 
     def _fill(self, data: Path) -> None:
         words = ("-d", self._source, "-D", data, "-X", "stream", "-c", "fast", "--no-sync", "-R")

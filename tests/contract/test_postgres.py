@@ -375,7 +375,7 @@ async def test_settings_of_each_session(server: PrivatePostgres) -> None:
 
     async with database(server.url) as db:
         for name, value in (
-            ("statement_timeout", "10s"),
+            ("statement_timeout", "12s"),
             ("lock_timeout", "3s"),
             ("idle_in_transaction_session_timeout", "2s"),
             ("transaction_isolation", "repeatable read"),

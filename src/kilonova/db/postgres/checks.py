@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checks of a PostgreSQL server and of the database on it, for `kilonova db check` and for the doctor."""
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,8 +15,9 @@ from kilonova.base.errors import DatabaseUnreadable, StateError
 from kilonova.db.migrate import HEAD
 from kilonova.db.postgres.connection import driver_of, refuse_other_schema
 from kilonova.db.postgres.failures import Kind, is_disk_full, kind_of, words_of
-from kilonova.db.postgres.schema import connected, whole
+from kilonova.db.postgres.schema import connected
 from kilonova.db.postgres.session import write_trial
+from kilonova.db.postgres.url import each_server
 
 OLDEST = 14
 """The oldest version that has all settings of url.SESSION."""
@@ -47,9 +49,23 @@ def check(parameters: Mapping[str, str]) -> list[Remark]:
     take."""
     try:
         with connected(parameters) as connection:
-            return [one for look in _CHECKS for one in look(connection)]
+            found = [one for look in _CHECKS for one in look(connection)]
+            return found + _primaries(parameters)
     except StateError as exc:
         return [Remark(Level.ERROR, exc.message, "Check [database] connection, the network and the server.")]
+
+
+def _primaries(parameters: Mapping[str, str]) -> list[Remark]:
+    """Whether two servers of the URL accept writes: what one of them accepts, the other one does not have."""
+    found: list[str] = []
+    for address, alone in each_server(parameters):
+        with contextlib.suppress(StateError), connected(alone) as connection:
+            if not connection.exec_driver_sql("SELECT pg_is_in_recovery()").scalar_one():
+                found.append(address)
+    if len(found) < 2:
+        return []
+    message = f"More than one server accepts writes: {' and '.join(found)}."
+    return [Remark(Level.ERROR, message, "Stop the former primary at once, and make it a standby of the new one.")]
 
 
 def _version(connection: sa.Connection) -> list[Remark]:
@@ -116,9 +132,11 @@ def _writable(connection: sa.Connection) -> list[Remark]:
 def _trial(connection: sa.Connection) -> list[Remark]:
     """Write as much as a few requests would, and take it back."""
     try:
-        with whole(connection):
-            write_trial(connection)
+        connection.exec_driver_sql("BEGIN")
+        write_trial(connection)
+        connection.exec_driver_sql("ROLLBACK")  # (a COMMIT would wait for a standby that is not there)
     except DBAPIError as exc:
+        connection.exec_driver_sql("ROLLBACK")
         if kind_of(exc) is Kind.OTHER:
             raise
         cure = "Free some space on its file system." if is_disk_full(exc) else "See the log of the server."

@@ -36,18 +36,21 @@ number may belong to another transaction, because a number that was lost with it
 """
 _PUT_RUN = "INSERT INTO server_runs (one, id) VALUES (1, gen_random_uuid()) ON CONFLICT (one) DO NOTHING"
 _READ_RUN = "SELECT id::text FROM server_runs"
+_TIMELINE = "SELECT CASE WHEN NOT pg_is_in_recovery() THEN left(pg_walfile_name(pg_current_wal_insert_lsn()), 8) END"
 _IS_THERE = "SELECT to_regclass('alembic_version')"
 _REVISION = "SELECT version_num FROM alembic_version"
 
 
 def make_engine(parameters: Mapping[str, str], *, size: int, check: bool = True) -> sa.Engine:
     """An engine with at most `size` connections.  With `check`, a connection raises DatabaseUnreadable when the schema
-    is not that of this code."""
+    is not that of this code, and psycopg.OperationalError when the server is a former primary."""
+    timeline = Timeline()
 
     def connect() -> psycopg.Connection[Any]:
         connection = psycopg.connect(**parameters, autocommit=True)  # type: ignore[arg-type]
         try:
             if check:
+                timeline.refuse_former(connection)
                 refuse_other_schema(connection)
             return connection
         except BaseException:
@@ -68,6 +71,26 @@ def make_engine(parameters: Mapping[str, str], *, size: int, check: bool = True)
     if check:
         event.listen(engine, "connect", _remember_run)
     return engine
+
+
+class Timeline:
+    """The newest timeline of the servers that one process has used.
+
+    A promotion begins a new timeline.  A former primary that runs again has an older one, and would accept what the new
+    primary does not have.
+    """
+
+    def __init__(self) -> None:
+        self._newest = 0
+
+    def refuse_former(self, connection: psycopg.Connection[Any]) -> None:
+        """Raises psycopg.OperationalError for a server that another one has replaced; a standby passes."""
+        row = connection.execute(_TIMELINE).fetchone()
+        found = 0 if row is None or row[0] is None else int(row[0], 16)
+        if 0 < found < self._newest:
+            where = f"{connection.info.host}:{connection.info.port}"
+            raise psycopg.OperationalError(f"{where} is a former primary that was replaced: stop that server")
+        self._newest = max(self._newest, found)
 
 
 def server_run(connection: sa.Connection) -> str:
