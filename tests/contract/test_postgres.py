@@ -199,6 +199,7 @@ async def test_a_read_only_server_accepts_nothing_and_says_why(server: PrivatePo
         with pytest.raises(DatabaseUnavailable, match=r"read-only transaction\. Nothing was accepted"):
             await db.write(insert, 1)
         assert "read-only" in await db.trouble()
+        assert await db.read(numbers) == []
         server.sql("ALTER DATABASE kilonova RESET default_transaction_read_only", "postgres")
         await db.write(insert, 2)
         assert await db.trouble() == ""

@@ -5,6 +5,7 @@ Each new connection checks the schema of the database, and reads the id of the s
 only where the code says so (psycopg's implicit BEGIN is off).
 """
 
+import contextlib
 import logging
 from collections.abc import Mapping
 from typing import Any
@@ -42,7 +43,7 @@ _REVISION = "SELECT version_num FROM alembic_version"
 
 
 def make_engine(parameters: Mapping[str, str], *, size: int, check: bool = True) -> sa.Engine:
-    """An engine with at most `size` connections.  With `check`, a connection raises DatabaseUnreadable when the schema
+    """An engine with at most `size` connections.  With `check`, a connection raises OtherSchema when the schema
     is not that of this code, and psycopg.OperationalError when the server is a former primary."""
     timeline = Timeline()
 
@@ -94,7 +95,14 @@ class Timeline:
 
 
 def server_run(connection: sa.Connection) -> str:
-    """The id of the run of the server that this connection belongs to."""
+    """The id of the run of the server that this connection belongs to.  Raises psycopg.Error when the server takes no
+    writes, and has therefore no run."""
+    if not connection.info[_RUN]:
+        try:
+            connection.info[_RUN] = _put_run(driver_of(connection))
+        except psycopg.Error:
+            connection.invalidate()  # (a session may stay read-only for as long as it lasts)
+            raise
     return str(connection.info[_RUN])
 
 
@@ -123,22 +131,33 @@ def lowest_of(connection: psycopg.Connection[Any]) -> int | None:
     return None if row is None else int(row[0])
 
 
+class OtherSchema(DatabaseUnreadable):
+    """The database has no schema, or one that this code may not use."""
+
+
 def refuse_other_schema(connection: psycopg.Connection[Any]) -> None:
-    """Raises DatabaseUnreadable unless this code may use the database: it has this code's schema, or a newer schema
+    """Raises OtherSchema unless this code may use the database: it has this code's schema, or a newer schema
     that permits this code."""
     found = revision_of(connection)
     if found is None:
-        raise DatabaseUnreadable(f"The database of [database] connection is empty: run {UPGRADE} once.")
+        raise OtherSchema(f"The database of [database] connection is empty: run {UPGRADE} once.")
     if found < HEAD:
-        raise DatabaseUnreadable(
+        raise OtherSchema(
             f"The database of [database] connection has the older revision {found}, this Kilonova needs {HEAD}: run "
             f"{UPGRADE}."
         )
     if found > HEAD and (why := refusal(found, HEAD, lowest_of(connection))):
-        raise DatabaseUnreadable(f"The database of [database] connection {why}: start that version.")
+        raise OtherSchema(f"The database of [database] connection {why}: start that version.")
 
 
 def _remember_run(connection: psycopg.Connection[Any], record: Any) -> None:
+    """A server that takes no writes now has no run yet: its connections serve reads."""
+    record.info[_RUN] = ""
+    with contextlib.suppress(psycopg.errors.ReadOnlySqlTransaction, psycopg.errors.DiskFull):
+        record.info[_RUN] = _put_run(connection)
+
+
+def _put_run(connection: psycopg.Connection[Any]) -> str:
     connection.execute(_PUT_RUN)
     row = connection.execute(_READ_RUN).fetchone()
-    record.info[_RUN] = "" if row is None else str(row[0])
+    return "" if row is None else str(row[0])
