@@ -15,6 +15,7 @@ import httpx
 from lab.postgres import PASSWORD
 from tests.live.box import wait_for
 from tests.live.fleet import ApiServer, Fleet, Service, fleet
+from tests.live.other_clock import prelude
 
 TELLING = (503, 504)
 """What a client may receive while the database fails: nothing was accepted, or the outcome is unknown."""
@@ -77,6 +78,18 @@ class Clients:
                 return
 
 
+@dataclass(frozen=True)
+class Clocks:
+    """How many seconds the clocks of the processes are ahead."""
+
+    api: float = 0.0
+    conductor: float = 0.0
+    host: float = 0.0
+
+
+RIGHT = Clocks()
+
+
 @dataclass
 class Running:
     """The processes of a fleet, all of them ready."""
@@ -103,9 +116,9 @@ class Running:
     def is_ready(self) -> bool:
         return self.api.http.get("/readyz").status_code == 200
 
-    def doctor(self) -> str:
-        """What the doctor says on the machine of the API process."""
-        done = self.fleet.command("doctor", config=self.api.config)
+    def doctor(self, config: Path | None = None, ahead_s: float = 0.0) -> str:
+        """What the doctor says on the machine of the API process, or of another one with this clock."""
+        done = self.fleet.command("doctor", config=config or self.api.config, prelude=prelude(ahead_s))
         assert "Traceback" not in done.stdout + done.stderr
         return " ".join(done.stdout.split())
 
@@ -139,15 +152,16 @@ def short_directory() -> "tempfile.TemporaryDirectory[str]":
 
 
 @contextmanager
-def running(url: str, more: str = "") -> Generator[Running]:
-    """An API process, a conductor and a host on this database; `more` goes into their configuration."""
+def running(url: str, clocks: Clocks = RIGHT) -> Generator[Running]:
+    """An API process, a conductor and a host on this database."""
     with fleet() as made:
         made.config.write_text(made.config.read_text() + "[quota]\ninstances = -1\ncores = -1\nram = -1\n")
         made.use(url)
-        if more:
-            made.config.write_text(made.config.read_text() + more)
+        api = made.api_server()
+        api.service.prelude, made.conductor.prelude = prelude(clocks.api), prelude(clocks.conductor)
+        made.compute.prelude = prelude(clocks.host)
         made.conductor.start().ready()
-        api = made.api_server().start()
+        api.start()
         made.compute.start().ready()
         api.ready()
         made.bootstrap(api)

@@ -168,7 +168,7 @@ class HostEndpoint:
     async def _fetch(self, request: methods.Fetch) -> methods.Fetched:
         now, limit = self._clock.now(), self._hooks.max_payload()
         fetched = await self._db.write(hand_out.hand_out, request, now, limit)
-        return replace(fetched, conductors=self._conductors.lowest)
+        return replace(fetched, conductors=self._conductors.lowest, now=self._clock.now())
 
     async def _finish(self, request: methods.Finish) -> Ack:
         finished = await self._db.write(reports.finish, request, self._clock.new_id, self._clock.now())
