@@ -18,10 +18,9 @@ pytestmark = pytest.mark.live
 @contextmanager
 def pair() -> Generator[tuple[PrivatePostgres, Standby]]:
     """A primary and its standby, both running."""
-    with short_directory() as directory:
-        with PrivatePostgres(Path(directory) / "primary") as primary:
-            with Standby(Path(directory) / "standby", primary) as standby:
-                yield primary, standby
+    with short_directory() as directory, PrivatePostgres(Path(directory) / "primary") as primary:
+        with Standby(Path(directory) / "standby", primary) as standby:
+            yield primary, standby
 
 
 def both(primary: PrivatePostgres, standby: PrivatePostgres) -> str:

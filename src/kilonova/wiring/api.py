@@ -167,7 +167,12 @@ def _ready(start: "Start", bus: "NatsBus") -> tuple[bool, str]:
 
 
 async def _wait_for_database(
-    start: "Start", db: "Database", keys: KeyRing, clock: Clock, tasks: Supervisor, follow: Callable[[], Awaitable[None]]
+    start: "Start",
+    db: "Database",
+    keys: KeyRing,
+    clock: Clock,
+    tasks: Supervisor,
+    follow: Callable[[], Awaitable[None]],
 ) -> None:
     pause_s = FIRST_LOOK_S
     while reason := await _look(db, keys):
