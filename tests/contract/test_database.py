@@ -81,10 +81,9 @@ async def test_a_number_that_cannot_be_stored_is_the_callers_mistake(db: Databas
 
     with pytest.raises(InvalidInput, match="cannot be stored"):
         await db.write(insert, 1 << 200)
-    try:
-        assert await db.read(ask) == []
-    except InvalidInput as exc:
-        assert "cannot be stored" in exc.message
+    if isinstance(db, SqliteDatabase):  # (PostgreSQL compares numbers of any size)
+        with pytest.raises(InvalidInput, match="cannot be stored"):
+            await db.read(ask)
     assert await db.read(numbers) == []
 
 

@@ -2,7 +2,7 @@
 """The primary of PostgreSQL is killed amid creates, and its standby takes its place: no process starts again."""
 
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,9 +18,10 @@ pytestmark = pytest.mark.live
 @contextmanager
 def pair() -> Generator[tuple[PrivatePostgres, Standby]]:
     """A primary and its standby, both running."""
-    with short_directory() as directory, PrivatePostgres(Path(directory) / "primary") as primary:
-        with Standby(Path(directory) / "standby", primary) as standby:
-            yield primary, standby
+    with ExitStack() as stack:
+        directory = Path(stack.enter_context(short_directory()))
+        primary = stack.enter_context(PrivatePostgres(directory / "primary"))
+        yield primary, stack.enter_context(Standby(directory / "standby", primary))
 
 
 def both(primary: PrivatePostgres, standby: PrivatePostgres) -> str:

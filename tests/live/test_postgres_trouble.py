@@ -2,6 +2,7 @@
 """PostgreSQL that is read-only, frozen, out of connections, or of another schema while a fleet runs on it: requests
 are refused in words, the doctor names it, and it passes without a new start of any process."""
 
+import contextlib
 from collections.abc import Callable, Generator
 from pathlib import Path
 
@@ -44,6 +45,11 @@ def end_sessions(postgres: PrivatePostgres) -> None:
     postgres.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'kilonova'")
 
 
+def put_schema(postgres: PrivatePostgres, revision: str, lowest: str) -> None:
+    postgres.sql(f"UPDATE schema_version SET lowest_code_version = {int(lowest)}")  # noqa: S608 - a number
+    postgres.sql(f"UPDATE alembic_version SET version_num = '{int(revision):04}'")  # noqa: S608 - a number
+
+
 def test_read_only_while_it_runs(fleet: Running, postgres: PrivatePostgres) -> None:
     clients = fleet.clients(3)
     wait_for(lambda: clients.accepted, why=fleet.said)
@@ -73,13 +79,13 @@ def test_frozen_for_longer_than_every_deadline(fleet: Running, postgres: Private
 def test_without_a_free_connection(fleet: Running, postgres: PrivatePostgres) -> None:
     clients = fleet.clients(3)
     wait_for(lambda: clients.accepted, why=fleet.said)
-    held = []
+    held: list[psycopg.Connection] = []
     try:
         end_sessions(postgres)
-        url = postgres.url.replace("+psycopg", "")
-        with pytest.raises(psycopg.OperationalError, match="too many clients"):
-            for _ in range(40):
-                held.append(psycopg.connect(url))
+        with contextlib.suppress(psycopg.OperationalError):
+            while len(held) < 40:
+                held.append(psycopg.connect(postgres.url.replace("+psycopg", "")))
+        assert len(held) < 40
         wait_for(refused(clients, "too many clients already"), why=fleet.said)
         assert "too many clients already" in fleet.doctor()
     finally:
@@ -100,14 +106,12 @@ def test_another_schema_while_it_runs(
     clients = fleet.clients(2)
     wait_for(lambda: clients.accepted, why=fleet.said)
     before = postgres.sql("SELECT lowest_code_version FROM schema_version")
-    postgres.sql(f"UPDATE schema_version SET lowest_code_version = {lowest}")
-    postgres.sql(f"UPDATE alembic_version SET version_num = '{revision}'")
+    put_schema(postgres, revision, lowest)
     end_sessions(postgres)
     try:
         wait_for(refused(clients, words), why=fleet.said)
         wait_for(lambda: words in fleet.api.http.get("/readyz").text, why=fleet.said)
         assert words in fleet.doctor()
     finally:
-        postgres.sql(f"UPDATE alembic_version SET version_num = '{found}'")
-        postgres.sql(f"UPDATE schema_version SET lowest_code_version = {before}")
+        put_schema(postgres, found, before)
     passes(fleet, clients)

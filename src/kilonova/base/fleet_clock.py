@@ -6,11 +6,10 @@ deadlines and reports are made by one process and judged by another one.
 """
 
 from datetime import datetime, timedelta
-from random import Random
 
 import structlog
 
-from kilonova.base.clock import Clock
+from kilonova.base.clock import Clock, Random
 
 log = structlog.get_logger(__name__)
 
@@ -18,6 +17,8 @@ TOLERATED = timedelta(seconds=2)
 """A smaller difference is not corrected: the time would step without need."""
 REPORTED = timedelta(seconds=5)
 """A larger difference is reported (the doctor's warning begins there too)."""
+_AHEAD = "the clock of this machine is ahead: let NTP set all clocks"
+_BEHIND = "the clock of this machine is behind: let NTP set all clocks"
 SLOW_S = 1.0
 """A clock whose answer took longer is not compared: the answer is too old."""
 
@@ -32,11 +33,10 @@ class ClockWatch:
         """This machine's clock is so far ahead of the other one; negative: behind."""
         differs = abs(ahead) > REPORTED
         if differs and not self._differs:
-            where = "ahead of" if ahead > timedelta(0) else "behind"
-            message = f"the clock of this machine is {where} the clock of {self._other}: let NTP set both"
-            log.warning(message, seconds=round(abs(ahead.total_seconds())))
+            message = _AHEAD if ahead > timedelta(0) else _BEHIND
+            log.warning(message, compared_with=self._other, seconds=round(abs(ahead.total_seconds())))
         elif self._differs and not differs:
-            log.warning(f"the clock of this machine agrees with the clock of {self._other} again")
+            log.warning("the clocks agree again", compared_with=self._other)
         self._differs = differs
 
 

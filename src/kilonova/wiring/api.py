@@ -85,8 +85,7 @@ async def api_process(settings: Settings, clock: Clock) -> AsyncGenerator[ApiPro
     from kilonova.identity.tokens import TokenMinter
     from kilonova.images.client import StoreClient
 
-    machine, clock = clock, FleetClock(clock)
-    name = f"api-{settings.default.host}"
+    name, machine, clock = f"api-{settings.default.host}", clock, FleetClock(clock)
     end = fleet_bus(settings, name, clock)
     keys, metrics = KeyRing(clock, settings.api.token_lifetime), Metrics()
     start = Start("The service has just started, and has not read its database yet.")
