@@ -29,6 +29,7 @@ from lab.mutants_of_legs import MUTANTS_OF_LEGS
 from lab.mutants_of_operators import MUTANTS_OF_OPERATORS
 from lab.mutants_of_placement import MUTANTS_OF_PLACEMENT
 from lab.mutants_of_postgres import MUTANTS_OF_POSTGRES
+from lab.mutants_of_reads import MUTANTS_OF_READS
 from lab.mutants_of_scale import MUTANTS_OF_SCALE
 from lab.mutants_of_trust import MUTANTS_OF_TRUST
 from lab.mutants_of_versions import MUTANTS_OF_VERSIONS
@@ -55,6 +56,7 @@ MUTANTS: Sequence[Mutant] = (
     *MUTANTS_OF_POSTGRES,
     *MUTANTS_OF_OPERATORS,
     *MUTANTS_OF_PLACEMENT,
+    *MUTANTS_OF_READS,
     *MUTANTS_OF_SCALE,
     *MUTANTS_OF_TRUST,
     *MUTANTS_OF_WALLS,

@@ -19,12 +19,12 @@ from tests.service.api import running_api
 
 STATEMENTS = 19
 """To accept (4), place (6), hand out (3) and end (6) a create with one network: all on the rows of this create."""
-SHARED = 10
-"""To read the flavor, the image and the hosts (5), and to compare the guest's state with the record (5)."""
+SHARED = 5
+"""To read the flavor, the image and the hosts."""
 WRITES = 5
 """Transactions that may change something, without those of the outbox: each is at most one sync of the disk."""
-MESSAGES = 5
-"""Calls and casts, each with its reply: create, wake, fetch, finish, report of the guest's state."""
+MESSAGES = 4
+"""Calls and casts, each with its reply: create, wake, fetch, finish."""
 LONG: dict[tuple[str, str], Any] = {
     ("DEFAULT", "report_interval"): 20.0,
     ("DEFAULT", "action_poll_interval"): 20.0,
