@@ -85,7 +85,7 @@ class Timeline:
         self._newest = 0
 
     def refuse_former(self, connection: psycopg.Connection[Any]) -> None:
-        """Raises psycopg.OperationalError for a server that another one has replaced; a standby passes."""
+        """Raises psycopg.OperationalError for a server whose place another server has taken; a standby passes."""
         row = connection.execute(_TIMELINE).fetchone()
         found = 0 if row is None or row[0] is None else int(row[0], 16)
         if 0 < found < self._newest:
