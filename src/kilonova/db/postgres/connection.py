@@ -132,7 +132,7 @@ def lowest_of(connection: psycopg.Connection[Any]) -> int | None:
 
 
 class OtherSchema(DatabaseUnreadable):
-    """The database has no schema, or one that this code may not use."""
+    """The database has no schema, or a schema that this code may not use."""
 
 
 def refuse_other_schema(connection: psycopg.Connection[Any]) -> None:
