@@ -27,6 +27,8 @@ class Clients:
 
     api: ApiServer
     image: str
+    name: str
+    """The beginning of the names of their servers."""
     accepted: dict[str, str] = field(default_factory=dict[str, str])
     """The id of each accepted server, by its name."""
     refused: Counter[tuple[int, str]] = field(default_factory=Counter[tuple[int, str]])
@@ -56,9 +58,9 @@ class Clients:
         headers = self.api.http.headers
         with httpx.Client(base_url=self.api.http.base_url, headers=headers, timeout=60) as http:
             turn = 0
-            while not self._ends.wait(0.05) and not self.unexpected:
+            while not self._ends.wait(0.2) and not self.unexpected:
                 with contextlib.suppress(httpx.HTTPError):  # (a test that fails ends the API before its clients)
-                    self._create(http, f"c{number}-{turn}")
+                    self._create(http, f"{self.name}-{number}-{turn}")
                 turn += 1
 
     def _create(self, http: httpx.Client, name: str) -> None:
@@ -105,7 +107,7 @@ class Running:
 
     def clients(self, count: int) -> Clients:
         """Clients that create servers from now on."""
-        made = Clients(self.api, self.image)
+        made = Clients(self.api, self.image, f"c{len(self.made)}")
         self.made.append(made)
         made.start(count)
         return made
@@ -128,13 +130,21 @@ class Running:
     def assert_whole(self, clients: Clients) -> None:
         """Every accepted server runs, there is no other one, no process has ended, and no log has a secret."""
         assert clients.unexpected == []
-        for server in clients.accepted.values():
-            self.api.wait_status(server, "ACTIVE")
-        listed = self.api.http.get("/compute/v2.1/servers?limit=1000").json()["servers"]
-        ours = {one["id"] for one in listed if one["name"] in clients.accepted}
-        assert ours == set(clients.accepted.values())
-        assert len(listed) == len({one["name"] for one in listed})
+        wanted = {(name, server, "ACTIVE") for name, server in clients.accepted.items()}
+        wait_for(lambda: wanted <= set(self.servers()), why=lambda: f"{wanted - set(self.servers())} {self.said()}")
+        names = [name for name, _, _ in self.servers()]
+        assert len(names) == len(set(names))
         self.assert_alive()
+
+    def servers(self) -> list[tuple[str, str, str]]:
+        """Name, id and status of every server."""
+        found: list[tuple[str, str, str]] = []
+        while True:
+            marker = f"&marker={found[-1][1]}" if found else ""
+            page = self.api.http.get(f"/compute/v2.1/servers/detail?limit=500{marker}").json()["servers"]
+            if not page:
+                return found
+            found += [(one["name"], one["id"], one["status"]) for one in page]
 
     def assert_alive(self) -> None:
         for service in self.services:

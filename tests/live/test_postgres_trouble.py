@@ -57,7 +57,7 @@ def test_read_only_while_it_runs(fleet: Running, postgres: PrivatePostgres) -> N
     end_sessions(postgres)
     wait_for(refused(clients, "in a read-only transaction. Nothing was accepted"), why=fleet.said)
     assert fleet.api.http.get("/compute/v2.1/servers").status_code == 200
-    assert "read-only" in fleet.api.http.get("/readyz").text
+    wait_for(lambda: "read-only" in fleet.api.http.get("/readyz").text, why=fleet.said)
     assert "The database is read-only (default_transaction_read_only)." in fleet.doctor()
     postgres.sql("ALTER DATABASE kilonova RESET default_transaction_read_only", "postgres")
     passes(fleet, clients)
