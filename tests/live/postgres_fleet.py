@@ -124,6 +124,10 @@ class Running:
         assert "Traceback" not in done.stdout + done.stderr
         return " ".join(done.stdout.split())
 
+    def wait_doctor(self, words: str, ahead_s: float = 0.0) -> None:
+        """Until the doctor says so: a check that takes too long on a busy machine ends without a finding."""
+        wait_for(lambda: words in self.doctor(ahead_s=ahead_s), why=lambda: self.doctor(ahead_s=ahead_s))
+
     def said(self) -> str:
         return "".join(service.said() for service in self.services)
 

@@ -36,7 +36,7 @@ def test_with_synchronous_replication_nothing_accepted_is_lost() -> None:
         standby.kill()
         clients = fleet.clients(4)
         wait_for(lambda: clients.refused, why=fleet.said)
-        assert "Every write waits: no synchronous standby is connected" in fleet.doctor()
+        fleet.wait_doctor("Every write waits: no synchronous standby is connected")
         assert clients.accepted == {}
         standby.start()
         wait_for(lambda: len(clients.accepted) >= 4, why=fleet.said)
@@ -51,7 +51,7 @@ def test_with_synchronous_replication_nothing_accepted_is_lost() -> None:
 def test_without_it_the_fleet_goes_on_with_what_the_standby_has() -> None:
     """The standby has received nothing of the last create: it is lost, and nothing else is."""
     with pair() as (primary, standby), running(both(primary, standby)) as fleet:
-        assert "1 standby is asynchronous: a failover may lose the last accepted requests" in fleet.doctor()
+        fleet.wait_doctor("1 standby is asynchronous: a failover may lose the last accepted requests")
         known = [fleet.api.create(fleet.image, f"k{number}") for number in range(2)]
         for server in known:
             fleet.api.wait_status(server, "ACTIVE")
@@ -68,5 +68,5 @@ def test_without_it_the_fleet_goes_on_with_what_the_standby_has() -> None:
             fleet.api.wait_status(server, "ACTIVE")
         assert "More than one server accepts writes" not in fleet.doctor()
         primary.start()
-        assert "More than one server accepts writes" in fleet.doctor()
+        fleet.wait_doctor("More than one server accepts writes")
         fleet.assert_alive()

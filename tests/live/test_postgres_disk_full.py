@@ -45,7 +45,7 @@ def test_a_full_disk_refuses_new_work_and_loses_nothing(postgres: SmallPostgres)
         sentence = f"The database cannot be used now: {FULL}. Nothing was accepted; try again later."
         wait_for(lambda: clients.refused[503, sentence], why=fleet.said)
         wait_for(lambda: sentence in fleet.api.http.get("/readyz").text, why=fleet.said)
-        assert f"The server takes no writes: {FULL}." in fleet.doctor()
+        fleet.wait_doctor(f"The server takes no writes: {FULL}.")
         postgres.free()
         fleet.wait_ready()
         _wait_for_more(fleet, clients)
