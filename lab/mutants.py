@@ -32,6 +32,7 @@ from lab.mutants_of_placement import MUTANTS_OF_PLACEMENT
 from lab.mutants_of_postgres import MUTANTS_OF_POSTGRES
 from lab.mutants_of_reads import MUTANTS_OF_READS
 from lab.mutants_of_scale import MUTANTS_OF_SCALE
+from lab.mutants_of_troubles import MUTANTS_OF_TROUBLES
 from lab.mutants_of_trust import MUTANTS_OF_TRUST
 from lab.mutants_of_ui import MUTANTS_OF_UI
 from lab.mutants_of_versions import MUTANTS_OF_VERSIONS
@@ -61,6 +62,7 @@ MUTANTS: Sequence[Mutant] = (
     *MUTANTS_OF_PLACEMENT,
     *MUTANTS_OF_READS,
     *MUTANTS_OF_SCALE,
+    *MUTANTS_OF_TROUBLES,
     *MUTANTS_OF_TRUST,
     *MUTANTS_OF_UI,
     *MUTANTS_OF_WALLS,

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from kilonova.base.context import REQUEST_ID, serving
+from kilonova.base.errors import InvalidInput
 from kilonova.base.threads import DaemonWorkers
 from kilonova.db.engine import Database
 from kilonova.db.location import sqlite_url
@@ -73,6 +74,18 @@ async def test_writes_at_the_same_time_succeed_and_fail_alone(db: Database) -> N
     failed = {asked[at]: type(one).__name__ for at, one in enumerate(found) if isinstance(one, BaseException)}
     assert failed == {7: "IntegrityError", -1: "ValueError"}
     assert await db.read(numbers) == list(range(20))
+
+
+async def test_a_number_that_cannot_be_stored_is_the_callers_mistake(db: Database) -> None:
+    def ask(snapshot: sa.Connection) -> list[int]:
+        return list(snapshot.execute(sa.select(T.c.n).where(T.c.n == 1 << 200)).scalars())
+
+    with pytest.raises(InvalidInput, match="cannot be stored"):
+        await db.write(insert, 1 << 200)
+    if isinstance(db, SqliteDatabase):  # (PostgreSQL compares numbers of any size)
+        with pytest.raises(InvalidInput, match="cannot be stored"):
+            await db.read(ask)
+    assert await db.read(numbers) == []
 
 
 async def test_a_mistake_in_a_statement_is_the_callers(db: Database) -> None:

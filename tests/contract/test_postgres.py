@@ -200,6 +200,7 @@ async def test_a_read_only_server_accepts_nothing_and_says_why(server: PrivatePo
         with pytest.raises(DatabaseUnavailable, match=r"read-only transaction\. Nothing was accepted"):
             await db.write(insert, 1)
         assert "read-only" in await db.trouble()
+        assert await db.read(numbers) == []
         server.sql("ALTER DATABASE kilonova RESET default_transaction_read_only", "postgres")
         await db.write(insert, 2)
         assert await db.trouble() == ""
@@ -376,7 +377,7 @@ async def test_settings_of_each_session(server: PrivatePostgres) -> None:
 
     async with database(server.url) as db:
         for name, value in (
-            ("statement_timeout", "10s"),
+            ("statement_timeout", "12s"),
             ("lock_timeout", "3s"),
             ("idle_in_transaction_session_timeout", "2s"),
             ("transaction_isolation", "repeatable read"),

@@ -171,7 +171,7 @@ class HostEndpoint:
             fetched = methods.Fetched((), ())
         else:
             fetched = await self._db.write(hand_out.hand_out, request, now, limit)
-        return replace(fetched, conductors=self._conductors.lowest)
+        return replace(fetched, conductors=self._conductors.lowest, now=self._clock.now())
 
     async def _finish(self, request: methods.Finish) -> methods.Ended:
         finished = await self._db.write(reports.finish, request, self._clock.new_id, self._clock.now())

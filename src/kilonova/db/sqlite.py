@@ -20,7 +20,13 @@ from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import QueuePool
 
 from kilonova.base.context import REQUEST_ID, serving
-from kilonova.base.errors import DatabaseLocked, DatabaseUnavailable, DatabaseUnreadable, RequestOutcomeUnknown
+from kilonova.base.errors import (
+    DatabaseLocked,
+    DatabaseUnavailable,
+    DatabaseUnreadable,
+    InvalidInput,
+    RequestOutcomeUnknown,
+)
 from kilonova.base.threads import Lock, Workers
 from kilonova.db.engine import Usage, usage_of
 from kilonova.db.transaction import take_recorded
@@ -53,10 +59,13 @@ _PASSING = frozenset(
 
 
 def _in_our_words(exc: Exception, *, committing: bool = False) -> Exception:
-    """A failure of the machine as an error of the catalogue; any other exception unchanged.
+    """A failure of the machine, or a value that SQLite cannot store, as an error of the catalogue; any other exception
+    unchanged.
 
     A commit whose sync failed may be on disk nevertheless: a recovery of the write-ahead log would find it there.
     """
+    if isinstance(exc, OverflowError) and "SQLite INTEGER" in str(exc):
+        return InvalidInput("The request has a value that cannot be stored: an integer of more than 64 bits.")
     cause = exc.orig if isinstance(exc, DatabaseError) else None
     kind = cause.sqlite_errorcode & 0xFF if isinstance(cause, sqlite3.Error) else None
     if kind in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
@@ -174,7 +183,7 @@ class SqliteDatabase:
         """`fn(connection, ...)` on a snapshot."""
         try:
             return await self._reader.run(self._run_read, fn, args, kwargs)
-        except DatabaseError as exc:
+        except (DatabaseError, OverflowError) as exc:
             error = _in_our_words(exc)
             if error is exc:
                 raise

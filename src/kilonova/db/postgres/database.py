@@ -16,7 +16,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import psycopg
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.exc import DBAPIError, ProgrammingError
+from sqlalchemy.exc import DBAPIError
 
 from kilonova.base.backoff import Backoff, Pauses
 from kilonova.base.clock import Clock
@@ -24,7 +24,7 @@ from kilonova.base.errors import DatabaseUnavailable, RequestOutcomeUnknown
 from kilonova.base.threads import Workers
 from kilonova.db.dialect import SECOND_CALL
 from kilonova.db.engine import Usage, usage_of
-from kilonova.db.postgres.connection import server_run
+from kilonova.db.postgres.connection import OtherSchema, server_run
 from kilonova.db.postgres.contention import Contended, Contention
 from kilonova.db.postgres.failures import Kind, in_our_words, kind_of
 from kilonova.db.postgres.session import (
@@ -35,6 +35,7 @@ from kilonova.db.postgres.session import (
     connected,
     end_read,
     only_one_statement,
+    write_trial,
 )
 from kilonova.db.postgres.turn import Phase, Turn
 from kilonova.db.transaction import Snapshot, Transaction, is_single, single_statement, take_recorded
@@ -50,6 +51,9 @@ receives the error, that nothing was done, before its own timeout."""
 READ_S = 10.0
 SETTLE_S = 6.0
 """How long the outcome of a COMMIT without an answer is asked for."""
+TRIAL_S, MARGIN_S = 0.4, 0.1
+"""The limit of the write that shows whether the database takes writes again: less than its caller waits
+(api_to_conductor_admin.CHECK_CONDUCTOR)."""
 CLOSE_S = 5.0
 VIOLATIONS = 3
 """How often a function runs whose result violates a constraint.  PostgreSQL reports some conflicts between serializable
@@ -59,8 +63,9 @@ LOST = Backoff(0.02, 0.5)
 START = Backoff(0.5, 5.0)
 
 _FAILURES = (DBAPIError, psycopg.Error)
-_NO_ANSWER = "The database does not answer. Nothing was accepted; try again later."
-_BUSY = "All connections to the database ([database] max_pool_size) are in use. Nothing was accepted; try again later."
+_NOTHING = "Nothing was accepted; try again later."
+_NO_ANSWER = f"The database does not answer. {_NOTHING}"
+_BUSY = "All connections to the database ([database] max_pool_size) are in use. " + _NOTHING
 
 
 class PostgresDatabase:
@@ -72,7 +77,7 @@ class PostgresDatabase:
 
     def __init__(self, engine: sa.Engine, workers: Workers, clock: Clock, *, write_s: float = WRITE_S) -> None:
         self._engine, self._workers, self._clock, self._write_s = engine, workers, clock, write_s
-        self._refused = ""
+        self._refused, self._started = "", False
         self._contention = Contention(clock)
         self._listeners: list[Callable[[], None]] = []
         self.repeated = {Kind.CONFLICT: 0, Kind.VIOLATION: 0, Kind.LOST: 0}
@@ -114,8 +119,11 @@ class PostgresDatabase:
     async def trouble(self) -> str:
         """The reason why the database cannot be written, in one sentence; empty when it can."""
         if self._refused:
-            with contextlib.suppress(DatabaseUnavailable):
-                await self.write(_write_again)
+            run = partial(self._run_write, partial(_call, write_trial, (), {}))
+            with contextlib.suppress(DatabaseUnavailable, TimeoutError):
+                async with asyncio.timeout(TRIAL_S + MARGIN_S):  # (the outcome of its COMMIT is not asked for)
+                    await self._repeat(run, TRIAL_S, self._contention.of(write_trial))
+                self._refused = ""
         return self._refused
 
     def usage(self) -> Usage:
@@ -137,11 +145,17 @@ class PostgresDatabase:
         violations, before = VIOLATIONS, None
         while True:
             try:
-                return await self._attempt(run, deadline, Turn(alone=contended.now(), again=violations > 1))
+                result = await self._attempt(run, deadline, Turn(alone=contended.now(), again=violations > 1))
+                self._started = True
+                return result
             except DatabaseUnavailable:
                 if before is None:
                     raise
                 raise _final(before) from before  # the reason for which there is no time left
+            except OtherSchema as exc:
+                if not self._started:
+                    raise
+                raise DatabaseUnavailable(f"{exc.message} {_NOTHING}") from exc
             except (*_FAILURES, _RolledBack) as exc:
                 kind = Kind.LOST if isinstance(exc, _RolledBack) else kind_of(exc)
                 violations -= kind is Kind.VIOLATION
@@ -257,16 +271,10 @@ def _call(fn: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any], c
 
 def _final(exc: Exception) -> Exception:
     if isinstance(exc, _RolledBack):
-        return DatabaseUnavailable("The connection to the database was lost. Nothing was accepted; try again later.")
+        return DatabaseUnavailable(f"The connection to the database was lost. {_NOTHING}")
     return in_our_words(exc)
 
 
 @single_statement
 def _nothing(_snapshot: Snapshot) -> None:
     """A read, for its connection."""
-
-
-def _write_again(tx: Transaction) -> None:
-    """Write as much as a few requests would.  A user without the right to do so is in no trouble for that."""
-    with contextlib.suppress(ProgrammingError):
-        tx.exec_driver_sql("CREATE TEMPORARY TABLE trial ON COMMIT DROP AS SELECT repeat(md5('trial'), 2048) AS bytes")

@@ -9,6 +9,7 @@ import psycopg
 import sqlalchemy as sa
 from psycopg.pq import TransactionStatus
 from sqlalchemy import event
+from sqlalchemy.exc import ProgrammingError
 
 from kilonova.db.postgres.connection import driver_of
 from kilonova.db.postgres.failures import Kind, kind_of
@@ -99,3 +100,12 @@ def commit(connection: sa.Connection) -> None:
         raise
     if answer != "COMMIT":
         raise RuntimeError("a function went on after a statement had failed, and its transaction was rolled back")
+
+
+def write_trial(connection: sa.Connection) -> None:
+    """Write as much as a few requests would, into a temporary table that the COMMIT drops.  A user without the right to
+    create one has no trouble because of that."""
+    with contextlib.suppress(ProgrammingError):
+        connection.exec_driver_sql(
+            "CREATE TEMPORARY TABLE trial ON COMMIT DROP AS SELECT repeat(md5('trial'), 2048) AS bytes"
+        )
