@@ -88,7 +88,7 @@ def test_arguments_that_are_unknown_or_too_many(cloud: Watched, operation: Opera
     path = operation.to(cloud.ids)
     many = cloud.ask(Asked(operation.method, path + b"?" + b"&".join([b"limit=1"] * 300)))
     assert many.status == 400
-    if operation.path.startswith("/compute/v2.1/"):
+    if operation.method == "GET" and operation.path.startswith("/compute/v2.1/"):  # others want a body first
         answer = cloud.ask(Asked(operation.method, path + b"?unheard-of=1"))
         assert (answer.status, "unheard-of" in answer.message) == (400, True)
 

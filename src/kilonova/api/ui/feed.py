@@ -108,12 +108,12 @@ class EventFeed:
         while True:
             await self._wanted.wait()
             self._woken.clear()
-            waiting, self._waiting = self._waiting, []
-            _finish(waiting, await self._round())
             if not self._streams and not self._waiting:
                 self._wanted.clear()
                 self._is_current = False
                 continue
+            waiting, self._waiting = self._waiting, []
+            _finish(waiting, await self._round())
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._interval_s):
                     await self._woken.wait()
