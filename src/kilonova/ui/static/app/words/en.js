@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /** All English words that people see. */
 import { actions } from "./en.actions.js";
+import { images } from "./en.images.js";
+import { resources } from "./en.resources.js";
 import { servers } from "./en.servers.js";
 
 export const en = {
   ...actions,
+  ...images,
+  ...resources,
   ...servers,
   again: "Try again",
   ago: "{age} ago",
