@@ -31,6 +31,7 @@ from lab.mutants_of_placement import MUTANTS_OF_PLACEMENT
 from lab.mutants_of_postgres import MUTANTS_OF_POSTGRES
 from lab.mutants_of_scale import MUTANTS_OF_SCALE
 from lab.mutants_of_trust import MUTANTS_OF_TRUST
+from lab.mutants_of_ui import MUTANTS_OF_UI
 from lab.mutants_of_versions import MUTANTS_OF_VERSIONS
 from lab.mutants_of_walls import MUTANTS_OF_WALLS
 
@@ -57,6 +58,7 @@ MUTANTS: Sequence[Mutant] = (
     *MUTANTS_OF_PLACEMENT,
     *MUTANTS_OF_SCALE,
     *MUTANTS_OF_TRUST,
+    *MUTANTS_OF_UI,
     *MUTANTS_OF_WALLS,
     one(
         "keepalive",

@@ -25,6 +25,7 @@ ON_BOTH_DATABASES = frozenset(
         "tests.service.test_api_image_quota",
         "tests.service.test_api_identity_lists",
         "tests.service.test_api_quotas",
+        "tests.service.test_ui_events",
         "tests.unit.conductor.test_declared_networks",
         "tests.unit.conductor.test_quota",
         "tests.unit.conductor.test_reschedule",

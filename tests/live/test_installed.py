@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import zipfile
 from collections.abc import Generator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -17,6 +18,7 @@ import httpx
 import pytest
 
 from kilonova.cmd.install import GROUPS
+from kilonova.ui.assets import STATIC
 from lab.cloud import free_port
 from lab.common import TOP, VENV, LabError
 from lab.counting import cannot_run
@@ -56,6 +58,13 @@ def environment() -> Generator[Path]:
             cannot_run(f"the requirements cannot be installed: {error.stderr.strip().splitlines()[-1]}")
         run(*install, "--no-deps", "--offline", wheel)
         yield place
+
+
+def test_the_wheel_has_every_file_of_the_page(environment: Path) -> None:
+    (wheel,) = environment.parent.glob("*.whl")
+    with zipfile.ZipFile(wheel) as file:
+        packed = {name for name in file.namelist() if name.startswith("kilonova/ui/static/")}
+    assert packed == {f"kilonova/ui/static/{path.relative_to(STATIC)}" for path in STATIC.rglob("*") if path.is_file()}
 
 
 def run(*argv: str | Path, cwd: Path | None = None) -> str:

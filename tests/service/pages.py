@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
+import sqlalchemy as sa
 
 from kilonova.api.http.microversion import MIN
 from kilonova.api.ui.feed import EventFeed
-from tests.service.api import Api, until
+from kilonova.db.schema import notifications
+from tests.service.api import Api, beside, until
 
 
 @dataclass(frozen=True)
@@ -83,11 +85,16 @@ async def page(
         yield opened
 
 
-def feed_of(api: Api) -> EventFeed:
-    """The reader of a cloud's events."""
+def handler_of(api: Api, *segments: str) -> Any:
+    """The handler of a GET below /ui: a method of its part."""
     app: Any = api.cloud.box.app
     _, router = app._mounts[("ui",)]
-    return router.find("GET", ["events"], MIN)[0].handler.__self__.feed
+    return router.find("GET", segments, MIN)[0].handler
+
+
+def feed_of(api: Api) -> EventFeed:
+    """The reader of a cloud's events."""
+    return handler_of(api, "events").__self__.feed
 
 
 async def streams(api: Api, count: int) -> None:
@@ -97,3 +104,24 @@ async def streams(api: Api, count: int) -> None:
         return feed_of(api).count == count
 
     await until(are_open)
+
+
+async def quiet_server(api: Api) -> str:
+    """An active server, all of whose events have numbers."""
+    server_id = await api.server(await api.image())
+
+    async def are_numbered() -> bool:
+        with beside(api.cloud.state) as connection:
+            return (
+                connection.execute(sa.select(notifications.c.id).where(notifications.c.number.is_(None))).first()
+                is None
+            )
+
+    await until(are_numbered)
+    return server_id
+
+
+async def lock(api: Api, server_id: str, times: int = 1) -> None:
+    """As many changes of a server as one likes: each is one event."""
+    for at in range(times):
+        await api.act(server_id, {"unlock" if at % 2 else "lock": None}, 202)

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 
 from kilonova.rpc.memory import MemoryBus
+from kilonova.rpcapi.notifications import NUMBERED
 from tests.service.api import running_api
 
 STATEMENTS = 19
@@ -24,7 +25,8 @@ SHARED = 10
 WRITES = 5
 """Transactions that may change something, without those of the outbox: each is at most one sync of the disk."""
 MESSAGES = 5
-"""Calls and casts, each with its reply: create, wake, fetch, finish, report of the guest's state."""
+"""Calls and casts, each with its reply: create, wake, fetch, finish, report of the guest's state.  Without the one that
+wakes the readers of the outbox: it serves many creates at once."""
 LONG: dict[tuple[str, str], Any] = {
     ("DEFAULT", "report_interval"): 20.0,
     ("DEFAULT", "action_poll_interval"): 20.0,
@@ -64,7 +66,7 @@ async def test_a_create_has_few_statements_and_messages(monkeypatch: pytest.Monk
         return await request(self, subject, payload, *args, **words)
 
     async def counted_publish(self: MemoryBus, subject: str, payload: bytes) -> None:
-        sent["publish"] += 1
+        sent["publish"] += subject != NUMBERED
         await publish(self, subject, payload)
 
     async with running_api(LONG) as api:

@@ -16,6 +16,7 @@ from kilonova.api.http.route import Service
 from kilonova.api.ui.feed import EventFeed
 from kilonova.api.ui.files import content_security_policy
 from kilonova.api.ui.routes import service
+from kilonova.api.ui.sampler import Sampler
 from kilonova.base.threads import DaemonWorkers
 from kilonova.config.ui import UiSettings
 from kilonova.ui.assets import STATIC, Assets, read
@@ -56,8 +57,9 @@ async def browser(api: Api, static: Path) -> AsyncGenerator[httpx.AsyncClient]:
 
 
 def page_of(api: Api, static: Path) -> Service:
-    feed = EventFeed(api.cloud.box.app.deps.db, UiSettings(), 1)
-    return service(Assets(DaemonWorkers("page", 1), static), feed)
+    deps = api.cloud.box.app.deps
+    sampler = Sampler(deps.db, deps.rpc, deps.clock)
+    return service(Assets(DaemonWorkers("page", 1), static), EventFeed(deps.db, UiSettings(), 1), sampler)
 
 
 def version_in(text: str) -> str:

@@ -125,7 +125,7 @@ async def api_process(settings: Settings, clock: Clock) -> AsyncGenerator[ApiPro
         tasks.periodic("report", settings.default.report_interval, report, limit_s=REPORT_S)
         tasks.spawn("start", _wait_for_database(start, db, keys, clock, tasks))
         checks = (Check("bus", ping.ping), Check("database", partial(_read_keys, db, keys)))
-        app = StartGate(create_app(deps, page=await web_page(settings, db, metrics, tasks)), start)
+        app = StartGate(create_app(deps, page=await web_page(settings, deps, tasks)), start)
         yield ApiProcess(settings, app, ready, deps.policy, files, Vitals(checks, metrics))
 
 

@@ -123,7 +123,7 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
         await recover(deps, store)  # before the host may write into the image store
         await manager.start(bus, tasks)
         vitals = host_vitals(manager, bus, tasks, settings, clock.new_id())
-        app = create_app(deps, page=await web_page(settings, db, manager.metrics, tasks, bus))
+        app = create_app(deps, page=await web_page(settings, deps, tasks, bus))
         # At the very end: a start that fails must not lose the only copy of a password.
         first_password = await bootstrap_cloud(db, passwords, clock)
         yield OneBox(settings, app, manager, policy, first_password, vitals, store)

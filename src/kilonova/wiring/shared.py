@@ -20,6 +20,7 @@ from kilonova.config.load import Settings
 from kilonova.rpc.bus import SelfPing
 
 if TYPE_CHECKING:
+    from kilonova.api.http.deps import ApiDeps
     from kilonova.api.http.route import Service
     from kilonova.compute.manager import ComputeManager, Images
     from kilonova.conductor.service import Conductor
@@ -102,18 +103,20 @@ def image_files(settings: Settings, files: DaemonWorkers, writer: str = "") -> "
 
 
 async def web_page(
-    settings: Settings, db: "Database", metrics: Metrics, tasks: Supervisor, wakes: "Bus | None" = None
+    settings: Settings, deps: "ApiDeps", tasks: Supervisor, wakes: "Bus | None" = None
 ) -> "Service | None":
     """The routes of the web page; None if it is not served.  `wakes`: the bus of the one box, on which a conductor
     reports new events at once; elsewhere the page's events are read every EVENTS_S."""
     if not settings.ui.enabled:
         return None
     from kilonova.api.ui.feed import EventFeed
+    from kilonova.api.ui.figures import PERIOD_S
     from kilonova.api.ui.routes import service
+    from kilonova.api.ui.sampler import Sampler
     from kilonova.rpcapi.notifications import NUMBERED
     from kilonova.ui.assets import Assets
 
-    feed = EventFeed(db, settings.ui, EVENTS_S if wakes is None else WOKEN_EVENTS_S)
+    feed = EventFeed(deps.db, settings.ui, EVENTS_S if wakes is None else WOKEN_EVENTS_S)
 
     async def look(_subject: str, _payload: bytes) -> bytes:
         feed.look()
@@ -122,8 +125,11 @@ async def web_page(
     if wakes is not None:
         await wakes.subscribe(NUMBERED, look)
     tasks.spawn("events", feed.keep())
-    metrics.gauge("kilonova_event_streams", "Event streams of open pages.", lambda: feed.count)
-    return service(Assets(DaemonWorkers("page", 1)), feed)
+    deps.metrics.gauge("kilonova_event_streams", "Event streams of open pages.", lambda: feed.count)
+    sampler = Sampler(deps.db, deps.rpc, deps.clock)
+    # A round takes as long as its calls: a host that does not answer delays the next round.
+    tasks.periodic("figures", PERIOD_S, sampler.round, limit_s=10 * PERIOD_S)
+    return service(Assets(DaemonWorkers("page", 1)), feed, sampler)
 
 
 def make_tools(settings: Settings, db: "Database", clock: Clock, failpoints: Failpoints) -> "Tools":

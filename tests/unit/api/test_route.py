@@ -34,6 +34,8 @@ ROUTER = Router(
         route("PUT", "/things/{thing_id}", min=v2(10)),
         route("PUT", "/things/enable", max=v2(9)),
         route("GET", "/things/{thing_id}/parts/{part}"),
+        route("GET", "/files/{path*}"),
+        route("GET", "/files/index"),
     )
 )
 
@@ -45,6 +47,9 @@ ROUTER = Router(
         (["things"], "/things", {}),
         (["things", "detail"], "/things/detail", {}),
         (["things", "a/b"], "/things/{thing_id}", {"thing_id": "a/b"}),
+        (["files", "index"], "/files/index", {}),
+        (["files", ""], "/files/{path*}", {"path": ""}),
+        (["files", "index", "", "a/b", ".."], "/files/{path*}", {"path": "index//a/b/.."}),
         (["things", "x", "parts", "y"], "/things/{thing_id}/parts/{part}", {"thing_id": "x", "part": "y"}),
     ],
 )

@@ -11,12 +11,13 @@ from kilonova.api.ui import events, session
 from kilonova.api.ui.changes import MEDIA_TYPE
 from kilonova.api.ui.feed import EventFeed
 from kilonova.api.ui.files import Files
+from kilonova.api.ui.sampler import RULE, Sampler
 from kilonova.ui.assets import Assets
 
 PREFIX = "/ui"
 
 
-def service(assets: Assets, feed: EventFeed) -> Service:
+def service(assets: Assets, feed: EventFeed, sampler: Sampler) -> Service:
     """The routes, served from these parts."""
     files, streams = Files(assets), events.Events(feed)
     return Service(
@@ -27,6 +28,7 @@ def service(assets: Assets, feed: EventFeed) -> Service:
             *session.ROUTES,
             Route("GET", "/events", streams.stream, events.RULE, DefaultPolicy.READER, query=events.QUERY, strict=MIN,
                 gives=MEDIA_TYPE),
+            Route("GET", "/api/servers/{server_id}/figures", sampler.show, RULE, DefaultPolicy.READER),
             Route("GET", "/{path*}", files.index, "ui", DefaultPolicy.ANYBODY, gives="text/html"),
         ),
         open=True,

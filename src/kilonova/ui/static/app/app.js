@@ -13,6 +13,7 @@ import { Toasts } from "./parts/toast.js";
 import { TopBar } from "./parts/topbar.js";
 import { go, link, match, place } from "./router.js";
 import { isAdmin, phase, subject } from "./state/session.js";
+import { ConsolePage } from "./views/console/page.js";
 import { Login } from "./views/login/login.js";
 import { t } from "./words/index.js";
 
@@ -21,6 +22,8 @@ const isNavOpen = signal(false);
 export function App() {
   useEffect(() => takeKeys(), []);
   useEffect(() => offer(() => PAGES.filter(isOffered).map((page) => ({ text: t(/** @type {any} */ (page.nav)), path: page.path }))), []);
+  const ownWindow = match("/console/:kind/:id", place.value.path);
+  if (ownWindow) return html`<${ConsolePage} ...${ownWindow} /><${Dialogs} />`;
   if (phase.value === "starting") return html`<div class="start"><${Loading} /></div>`;
   if (phase.value === "out") return html`<${Login} /><${Toasts} />`;
   return html`

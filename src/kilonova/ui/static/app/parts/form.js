@@ -92,7 +92,7 @@ export function Field(props) {
   const error = form.errors.value[name];
   const described = classes(hint && `${id}-hint`, error && `${id}-error`) || undefined;
   const input = html`<${Input} ...${props} id=${id} described=${described} invalid=${Boolean(error)} />`;
-  const words = html`<label for=${id}>${label}${!props.required && type !== "checkbox" && html`<span class="optional">${t("form.optional")}</span>`}</label>`;
+  const words = html`<label for=${id}>${label}${!props.required && type !== "checkbox" && html`${" "}<span class="optional">${t("form.optional")}</span>`}</label>`;
   return html`
     <div class=${classes("field", type === "checkbox" && "field-check", error && "field-bad")}>
       ${type === "checkbox" ? [input, words] : [words, input]}

@@ -27,7 +27,7 @@ export function TopBar({ onMenu, isMenuOpen }) {
       <${ProjectMenu} />
       <div class="bar-space"></div>
       <${Live} />
-      <button type="button" class="bar-search" onClick=${openPalette} aria-label=${t("palette.title")}>
+      <button type="button" class="bar-search" onClick=${openPalette}>
         <${Icon} name="search" /><span>${t("palette.button")}</span><kbd>Ctrl K</kbd></button>
       <button type="button" class="ghost bar-help" aria-label=${t("keys.title")} title=${t("keys.title")} onClick=${openHelp}><${Icon} name="help" /></button>
       <${UserMenu} />
@@ -48,8 +48,9 @@ function ProjectMenu() {
   };
   const items = projects.value.map((each) => ({ text: each.name, checked: !seesAll.value && each.id === now?.id, run: () => void choose(each.id) }));
   if (isAdmin.value) items.push({ text: t("project.all"), checked: seesAll.value, run: () => void (allProjects.value = !allProjects.value) });
-  return html`<${Menu} class="ghost bar-project" label=${t("project.label")} items=${items}>
-    <span class="bar-project-name">${seesAll.value ? t("project.all") : (now?.name ?? t("project.none"))}</span><${Icon} name="down" /><//>`;
+  const name = seesAll.value ? t("project.all") : (now?.name ?? t("project.none"));
+  return html`<${Menu} class="ghost bar-project" label=${t("project.label", { name })} items=${items}>
+    <span class="bar-project-name">${name}</span><${Icon} name="down" /><//>`;
 }
 
 function UserMenu() {
@@ -61,7 +62,7 @@ function UserMenu() {
     { text: t("logout"), line: true, run: () => void logOut() },
   ];
   return html`<${Menu} class="ghost bar-user" label=${t("user.menu", { name })} items=${items}>
-    <span class="avatar" aria-hidden="true">${name.slice(0, 1).toUpperCase()}</span><span class="bar-user-name">${name}</span><//>`;
+    <span class="avatar" data-letter=${name.slice(0, 1).toUpperCase()}></span><span class="bar-user-name">${name}</span><//>`;
 }
 
 const Live = () => html`

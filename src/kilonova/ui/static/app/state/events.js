@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
  * What changes, as it happens: one stream of server-sent events from /ui/events.
- * Without the stream, listeners hear `poll` every few seconds and read again what they show.
+ * Without the stream, listeners hear `poll` every few seconds and read what has changed.
  */
 import { effect, signal } from "@preact/signals";
-import { token } from "../api/client.js";
+import { onUnauthorized, token } from "../api/client.js";
 import { phase, seesAll, subject } from "./session.js";
 
 /** @typedef {{ kind: string, id?: string, type?: string, data?: any }} Change */
@@ -74,9 +74,10 @@ async function readStream(ended, all) {
   if (lastId) headers["Last-Event-ID"] = lastId;
   try {
     const reply = await fetch(`/ui/events${all ? "?all_projects=1" : ""}`, { headers, signal: ended, cache: "no-store" });
-    if (!reply.ok || !reply.body) return reply.status >= 500 && reply.status !== 501 ? "lost" : "absent";
+    if (reply.status === 401) onUnauthorized.call();
+    if (!reply.ok || !reply.body) return "absent";
     live.value = "stream";
-    if (!lastId) tell({ kind: "reset" });
+    if (!lastId) tell({ kind: "poll" }); // what happened between the first look and the beginning of the stream
     await readBlocks(reply.body);
     return "read";
   } catch {

@@ -20,6 +20,8 @@ const OVERLAP_MS = 10000;
 export const servers = signal(/** @type {Map<string, Server> | null} */ (null));
 export const serversError = signal(/** @type {Error | null} */ (null));
 
+/** The first look at all of them, while it lasts. @type {Promise<void> | null} */
+let first = null;
 let users = 0;
 let generation = 0;
 let lastLook = 0;
@@ -43,6 +45,7 @@ listen((change) => {
 
 function forget() {
   generation += 1;
+  first = null;
   changed.clear();
   servers.value = null;
   serversError.value = null;
@@ -62,9 +65,11 @@ export function touch(id) {
 }
 
 /** Read all of them. */
-export const readAll = () => look(() => api.list({ all: seesAll.peek() }), (found) => new Map(found.map((each) => [each.id, each])));
+export const readAll = () =>
+  (first ??= look(() => api.list({ all: seesAll.peek() }), (found) => new Map(found.map((each) => [each.id, each]))).finally(() => (first = null)));
 
 async function readChanges() {
+  await first;
   if (servers.peek() === null) return readAll();
   const since = new Date(lastLook - OVERLAP_MS).toISOString().replace(/\.\d+Z$/, "Z");
   return look(() => api.list({ all: seesAll.peek(), since }), merge);

@@ -81,7 +81,7 @@ export const en = {
   "palette.hint": "A page, a server, an action",
   "palette.none": "Nothing fits.",
 
-  "project.label": "Project",
+  "project.label": "Project {name}",
   "project.all": "All projects",
   "project.none": "No project",
   "project.failed": "The project could not be changed",

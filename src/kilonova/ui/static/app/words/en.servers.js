@@ -70,7 +70,7 @@ export const servers = {
   "server.failed": "The last action failed.",
   "server.why": "Show why",
   "server.verify": "The server runs with its new flavor. Confirm the resize, or revert it.",
-  "server.unknown": "The host of this server does not respond; the state of the guest is unknown.",
+  "server.unknown": "The state of the guest is unknown: its host does not respond, or the guest is not there. A hard reboot starts it again.",
 
   "flavor.size": "{vcpus} vCPU, {memory}, {disk} GiB",
 
@@ -129,6 +129,17 @@ export const servers = {
   "step.start": "Start the domain",
   "step.observe": "Observe the guest",
 
+  "figures.title": "The last hour",
+  "figures.soon": "Figures are taken while somebody looks; the first appear within half a minute.",
+  "figures.cpu": "CPU",
+  "figures.memory": "Memory",
+  "figures.disk": "Disk",
+  "figures.read": "read",
+  "figures.write": "written",
+  "figures.net": "Network",
+  "figures.received": "received",
+  "figures.sent": "sent",
+
   "placement.title": "Placement",
   "placement.chosen": "{host} was chosen",
   "placement.none": "No host was chosen",
@@ -139,6 +150,8 @@ export const servers = {
   "console.kinds": "Kinds of console",
   "console.log": "Output",
   "console.serial": "Serial terminal",
+  "console.vnc": "Screen",
+  "console.window": "Own window",
   "console.lines": "Last lines",
   "console.all": "All",
   "console.refresh": "Read again",
@@ -148,6 +161,14 @@ export const servers = {
   "serial.closed": "The connection has ended.",
   "serial.again": "Connect again",
   "serial.hint": "Press Enter to see a prompt. All windows on this console share it.",
+
+  "screen.label": "Screen of the guest",
+  "screen.viewOnly": "Only look",
+  "screen.paste": "Paste",
+  "screen.text": "Text",
+  "screen.text.hint": "The text is typed into the guest, which must have an English (US) keyboard.",
+  "screen.type": "Type it",
+  "screen.full": "Full screen",
 
   "create.submit": "Create",
   "create.count": "How many",

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The words that people see.  Another language is one more file such as en.js. */
+import { now } from "../state/clock.js";
 import { en } from "./en.js";
 
 /** @typedef {keyof typeof en} Word */
@@ -18,11 +19,11 @@ export const t = (key, values = {}) => en[key].replace(/\{(\w+)\}/g, (_, name) =
  */
 export const known = (key, otherwise) => (key in en ? en[/** @type {Word} */ (key)] : otherwise);
 
-/** @param {string | null | undefined} iso @param {number} [now] */
-export function age(iso, now = Date.now()) {
+/** How long ago it was; what shows it is shown anew now and then. @param {string | null | undefined} iso */
+export function age(iso) {
   const then = Date.parse(utc(iso));
   if (Number.isNaN(then)) return "";
-  const seconds = Math.max(0, Math.round((now - then) / 1000));
+  const seconds = Math.max(0, Math.round((Math.max(now.value, Date.now()) - then) / 1000));
   if (seconds < 60) return `${seconds} s`;
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
   if (seconds < 86400) return `${Math.floor(seconds / 3600)} h`;
@@ -53,7 +54,7 @@ export const memory = (mib) => (mib >= 1024 && mib % 256 === 0 ? `${mib / 1024} 
 /** @param {number} bytes */
 export function size(bytes) {
   const units = ["B", "KiB", "MiB", "GiB", "TiB"];
-  const step = bytes > 0 ? Math.min(Math.floor(Math.log2(bytes) / 10), units.length - 1) : 0;
+  const step = bytes >= 1 ? Math.min(Math.floor(Math.log2(bytes) / 10), units.length - 1) : 0;
   const value = bytes / 1024 ** step;
   return `${value >= 100 || step === 0 ? Math.round(value) : value.toFixed(1)} ${units[step]}`;
 }

@@ -1,18 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The console of a server: what the guest has printed, and a terminal on its serial port. */
+/** The consoles of a server: what the guest has printed, a terminal on its serial port, and its screen. */
 import { useSignal } from "@preact/signals";
 import { useEffect, useState } from "preact/hooks";
 import * as api from "../../api/servers.js";
 import { html } from "../../html.js";
 import { Icon } from "../../parts/icon.js";
 import { Failure, Loading } from "../../parts/page.js";
-import { place, setQuery } from "../../router.js";
+import { link, place, setQuery } from "../../router.js";
 import { t } from "../../words/index.js";
+import { load } from "../console/load.js";
 
 /** @typedef {import("../../api/servers.js").Server} Server */
 
 const LENGTHS = [100, 1000];
-const KINDS = /** @type {const} */ (["log", "serial"]);
+const KINDS = /** @type {const} */ (["log", "serial", "vnc"]);
 
 /** @param {{ server: Server }} props */
 export function Console({ server }) {
@@ -22,7 +23,7 @@ export function Console({ server }) {
       ${KINDS.map((name) => html`<button key=${name} type="button" class="chip" aria-pressed=${String(kind === name)} onClick=${() => setQuery({ kind: name === "log" ? null : name })}>
         ${t(`console.${name}`)}</button>`)}
     </div>
-    ${kind === "serial" ? html`<${Serial} key="serial" server=${server} />` : html`<${Log} key="log" server=${server} />`}`;
+    ${kind === "serial" || kind === "vnc" ? html`<${Interactive} key=${kind} kind=${kind} server=${server} />` : html`<${Log} key="log" server=${server} />`}`;
 }
 
 /** @param {{ server: Server }} props */
@@ -52,11 +53,12 @@ function Log({ server }) {
       : html`<pre class="console-log" tabindex="0" role="log" aria-label=${t("console.log")}>${output.value || t("console.nothing")}</pre>`}`;
 }
 
-/** @param {{ server: Server }} props */
-function Serial({ server }) {
-  const [Terminal, setTerminal] = useState(/** @type {{ View: any } | null} */ (null));
+/** A console whose code loads when it is shown. @param {{ server: Server, kind: "serial" | "vnc" }} props */
+function Interactive({ server, kind }) {
+  const [Module, setModule] = useState(/** @type {{ View: any } | null} */ (null));
   const [error, setError] = useState(/** @type {unknown} */ (null));
-  useEffect(() => void import("./terminal.js").then((module) => setTerminal({ View: module.SerialTerminal }), setError), []);
+  useEffect(() => void load(kind).then((View) => setModule({ View }), setError), []);
+  const beside = html`<a class="button" href=${link(`/console/${kind}/${server.id}`)} target="_blank" rel="noopener">${t("console.window")}</a>`;
   if (error) return html`<${Failure} error=${new Error(t("error.code"))} again=${() => location.reload()} />`;
-  return Terminal ? html`<${Terminal.View} server=${server} />` : html`<${Loading} />`;
+  return Module ? html`<${Module.View} id=${server.id} beside=${beside} />` : html`<${Loading} />`;
 }

@@ -9,6 +9,7 @@ import { isAdmin } from "../../state/session.js";
 import { age, memory, t, time } from "../../words/index.js";
 import { imageName } from "../servers/columns.js";
 import { openMetadata, openTags } from "./edit.js";
+import { Figures } from "./figures.js";
 
 /** @typedef {import("../../api/servers.js").Server} Server */
 
@@ -16,6 +17,7 @@ import { openMetadata, openTags } from "./edit.js";
 export const Overview = ({ server, changed }) => html`
   <div class="panels">
     <section class="panel panel-wide" aria-label=${t("server.facts")}><${Facts} rows=${facts(server)} /></section>
+    <${Figures} server=${server} />
     <${Addresses} server=${server} />
     <section class="panel" aria-labelledby="tags-head">
       <header><h2 id="tags-head">${t("server.tags")}</h2><button type="button" class="small" onClick=${() => openTags(server, changed)}>${t("tags.edit")}</button></header>

@@ -39,7 +39,7 @@ export default function ServerPage({ id, tab = "overview" }) {
   const gone = error.value instanceof ApiError && error.value.status === 404;
   if (gone) {
     return html`<${Page} title=${server?.name ?? t("server.gone")} up=${UP}>
-      <${Empty}><h2>${t(server ? "server.deleted" : "server.gone")}</h2><p>${t("server.gone.text")}</p><a class="button" href=${link("/servers")}>${t("nav.servers")}</a><//><//>`;
+      <${Empty}>${server && html`<h2>${t("server.deleted")}</h2>`}<p>${t("server.gone.text")}</p><a class="button" href=${link("/servers")}>${t("nav.servers")}</a><//><//>`;
   }
   if (!server) return error.value ? html`<${Failure} error=${error.value} again=${read} />` : html`<${Loading} />`;
   return html`

@@ -12,34 +12,40 @@ import { html } from "../../html.js";
 import { documentWithStyleSheets, loadStyle } from "../../parts/styles.js";
 import { sentence } from "../../parts/toast.js";
 import { t } from "../../words/index.js";
+import { socketAddress } from "./address.js";
 
 const SCROLLBACK = 5000;
 const STYLE = new URL("../../../vendor/@xterm/xterm/xterm.css", import.meta.url).href;
 
 /** @typedef {"connecting" | "open" | "closed"} Phase */
 
-/** @param {{ server: import("../../api/servers.js").Server }} props */
-export function SerialTerminal({ server }) {
+/**
+ * @param {{ id: string, address?: string, beside?: any }} props of the server; `address` is for the first opening, the API gives those of
+ *   further ones
+ */
+export function SerialTerminal({ id, address, beside }) {
   const place = useRef(/** @type {HTMLDivElement | null} */ (null));
   const phase = useSignal(/** @type {Phase} */ ("connecting"));
   const reason = useSignal("");
   const round = useSignal(0);
   useEffect(() => {
-    if (place.current) return connect(server.id, place.current, (next, why) => ((phase.value = next), (reason.value = why)));
-  }, [server.id, round.value]);
+    const given = round.value === 0 ? address : undefined;
+    if (place.current) return connect(id, given, place.current, (next, why) => ((phase.value = next), (reason.value = why)));
+  }, [id, round.value]);
   return html`
     <div class="console-head" role="status"><span>${t(`serial.${phase.value}`)}</span>${reason.value && html`<span class="dim">${reason.value}</span>`}
-      ${phase.value === "closed" && html`<button type="button" onClick=${() => (round.value += 1)}>${t("serial.again")}</button>`}</div>
+      ${phase.value === "closed" && html`<button type="button" onClick=${() => (round.value += 1)}>${t("serial.again")}</button>`}<span class="bar-space"></span>${beside}</div>
     <div class="terminal" ref=${place}></div>
     <p class="dim">${t("serial.hint")}</p>`;
 }
 
 /**
  * @param {string} id
+ * @param {string | undefined} given the address, where it is known
  * @param {HTMLElement} place
  * @param {(phase: Phase, reason: string) => void} tell
  */
-function connect(id, place, tell) {
+function connect(id, given, place, tell) {
   const terminal = new Terminal({ scrollback: SCROLLBACK, convertEol: false, cursorBlink: true, screenReaderMode: true, documentOverride: documentWithStyleSheets() });
   const fit = new FitAddon();
   terminal.loadAddon(fit);
@@ -53,7 +59,7 @@ function connect(id, place, tell) {
     terminal.open(place);
     resize.observe(place);
     tell("connecting", "");
-    socket = open(await api.remoteConsole(id, "serial"), terminal, tell);
+    socket = open(given ?? (await api.remoteConsole(id, "serial")), terminal, tell);
   };
   begin().catch((error) => tell("closed", sentence(error)));
   return () => {
@@ -70,8 +76,7 @@ function connect(id, place, tell) {
  * @param {(phase: Phase, reason: string) => void} tell
  */
 function open(address, terminal, tell) {
-  const url = new URL(address);
-  const socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}${url.pathname}${url.search}`, ["binary"]);
+  const socket = new WebSocket(socketAddress(address), ["binary"]);
   socket.binaryType = "arraybuffer";
   const encoder = new TextEncoder();
   socket.onopen = () => {

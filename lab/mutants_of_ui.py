@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Mutants of the web page's server side: its session and its events."""
+
+from collections.abc import Sequence
+
+from lab.mutant import Mutant, one
+
+SESSION = "tests/service/test_ui_session.py"
+EVENTS = "tests/service/test_ui_events.py"
+STREAMS = "tests/service/test_ui_streams.py"
+
+MUTANTS_OF_UI: Sequence[Mutant] = (
+    one(
+        "a session for the service's own page",
+        f"{SESSION}::test_a_page_of_another_origin_neither_uses_nor_begins_a_session",
+        "api/ui/session.py",
+        "    if foreign:\n",
+        "    if False:\n",
+    ),
+    one(
+        "the path of the session's cookie",
+        f"{SESSION}::test_the_cookie_goes_to_the_session_only_and_no_script_reads_it",
+        "api/ui/session.py",
+        "Path={PATH}; HttpOnly;",
+        "Path=/; HttpOnly;",
+    ),
+    one(
+        "a token that a log-out revokes",
+        f"{SESSION}::test_a_log_out_revokes_the_token_and_forgets_the_cookie",
+        "api/ui/session.py",
+        "await apply_change(call, methods.REVOKE_TOKEN,",
+        "(call, apply_change, methods.REVOKE_TOKEN,",
+    ),
+    one(
+        "events of one's own project",
+        f"{EVENTS}::test_no_event_of_another_project_is_seen",
+        "api/ui/feed.py",
+        "for stream in self._streams.get(key, ()):",
+        "for stream in [s for streams in self._streams.values() for s in streams]:",
+    ),
+    one(
+        "missed events of one's own project",
+        f"{EVENTS}::test_no_event_of_another_project_is_seen",
+        "api/ui/feed.py",
+        "one.number > last and stream.may_see(one)",
+        "one.number > last",
+    ),
+    one(
+        "a gap in the events",
+        f"{EVENTS}::test_a_page_that_missed_more_than_is_kept_reads_everything_again",
+        "api/ui/feed.py",
+        "if numbered < self._last or not is_next:",
+        "if numbered < self._last:",
+    ),
+    one(
+        "a page that returns before the reader reads",
+        f"{EVENTS}::test_a_page_that_comes_back_misses_nothing_and_receives_nothing_twice",
+        "api/ui/feed.py",
+        "        await read\n",
+        "        read.cancel()\n",
+    ),
+    one(
+        "a right that ends a stream",
+        f"{STREAMS}::test_a_revoked_token_ends_its_stream_and_no_other",
+        "api/ui/events.py",
+        "call.gone(), _lapse(call, viewer)",
+        "call.gone()",
+    ),
+    one(
+        "a client that is gone",
+        f"{STREAMS}::test_a_page_that_is_closed_leaves_nothing",
+        "api/ui/events.py",
+        "call.gone(), _lapse(call, viewer)",
+        "_lapse(call, viewer)",
+    ),
+    one(
+        "a page that reads nothing",
+        f"{STREAMS}::test_a_page_that_reads_nothing_is_disconnected_and_delays_no_other",
+        "api/ui/feed.py",
+        "if len(self.unsent) >= WAITING:",
+        "if len(self.unsent) < 0:",
+    ),
+    one(
+        "a stop that waits for no page",
+        f"{STREAMS}::test_a_server_that_stops_does_not_wait_for_open_pages",
+        "api/http/http_protocol.py",
+        "not cycle.response_complete and cycle.scope.get(LIVE):",
+        "cycle.response_complete and cycle.scope.get(LIVE):",
+    ),
+)

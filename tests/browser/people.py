@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""People with a browser, and what the tests know of the cloud that they look at."""
+
+import os
+import shutil
+import uuid
+from dataclasses import dataclass, field
+from typing import Any
+
+from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, expect
+
+from lab.common import BUILD
+from lab.counting import cannot_run
+from tests.live.box import Box
+
+PATIENCE_MS = 30_000
+AXE = BUILD / "web/node_modules/axe-core/axe.min.js"
+EXPECTED = ("401 (Unauthorized)", "404 (Not Found)", "400 (Bad Request)", "403 (Forbidden)", "409 (Conflict)", "503 (")
+"""Chromium's messages about answers that a page handles are not complaints."""
+
+expect.set_options(timeout=PATIENCE_MS)
+
+
+def chromium() -> str:
+    """The distribution's browser."""
+    path = shutil.which("chromium")
+    if path is None:
+        cannot_run("chromium is not installed")
+    return path
+
+
+def arguments() -> list[str]:
+    """Chromium refuses to sandbox its processes as root."""
+    return ["--no-sandbox"] if os.geteuid() == 0 else []
+
+
+@dataclass
+class World:
+    """A box with an image, and its users."""
+
+    box: Box
+    image_id: str
+
+    @property
+    def address(self) -> str:
+        return f"http://127.0.0.1:{self.box.port}"
+
+    @property
+    def admin_password(self) -> str:
+        return next(line.split()[1] for line in self.box.clouds.read_text().splitlines() if "password:" in line)
+
+    def post(self, path: str, body: dict[str, Any], status: int = 201) -> Any:
+        reply = self.box.http.post(path, json=body)
+        assert reply.status_code == status, reply.text
+        return reply.json()
+
+    def project(self, name: str) -> str:
+        return str(self.post("/identity/v3/projects", {"project": {"name": name}})["project"]["id"])
+
+    def member(self, project_id: str, name: str, password: str) -> None:
+        """A new user with the role "member" in the project."""
+        user = {"name": name, "password": password, "default_project_id": project_id}
+        user_id = self.post("/identity/v3/users", {"user": user})["user"]["id"]
+        roles = self.box.http.get("/identity/v3/roles", params={"name": "member"}).json()["roles"]
+        reply = self.box.http.put(f"/identity/v3/projects/{project_id}/users/{user_id}/roles/{roles[0]['id']}")
+        assert reply.status_code == 204, reply.text
+
+    def server(self, name: str, **fields: Any) -> str:
+        """A server of the administrator's project that is ACTIVE."""
+        server_id = self.box.create(self.image_id, name, **fields)
+        self.box.wait_status(server_id, "ACTIVE")
+        return server_id
+
+    def name(self, beginning: str) -> str:
+        """A name that nothing else has."""
+        return f"{beginning}-{uuid.uuid4().hex[:6]}"
+
+
+@dataclass
+class Person:
+    """Somebody with a browser; what the page complains about in its console is collected."""
+
+    context: BrowserContext
+    world: World
+    name: str
+    password: str
+    complaints: list[str] = field(default_factory=list[str])
+
+    def __post_init__(self) -> None:
+        self.page: Page = self.context.new_page()
+        self.page.on("console", self._hear)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning") and not any(words in message.text for words in EXPECTED):
+            self.complaints.append(message.text)
+
+    def log_in(self, project: str = "") -> None:
+        """From the login to the list of servers."""
+        self.page.goto("/ui/")
+        self.type_login(self.password, project)
+        expect(self.heading("Servers")).to_be_visible()
+
+    def type_login(self, password: str, project: str = "") -> None:
+        self.field("User").fill(self.name)
+        self.field("Password").fill(password)
+        self.field("Project").fill(project)
+        self.button("Log in").click()
+
+    def open(self, path: str) -> None:
+        self.page.goto(f"/ui{path}")
+
+    def heading(self, name: str) -> Locator:
+        return self.page.get_by_role("heading", name=name, exact=True, level=1)
+
+    def button(self, name: str) -> Locator:
+        return self.page.get_by_role("button", name=name, exact=True)
+
+    def link(self, name: str) -> Locator:
+        return self.page.get_by_role("link", name=name, exact=True)
+
+    def field(self, label: str) -> Locator:
+        return self.page.get_by_label(label)
+
+    def row(self, name: str) -> Locator:
+        """The row of a server in the list."""
+        return self.page.get_by_role("row").filter(has=self.link(name))
+
+    def message(self, text: str) -> Locator:
+        return self.page.get_by_label("Messages").get_by_text(text)
+
+    def do(self, name: str, action: str) -> None:
+        """An action of a server, by the menu in its row."""
+        self.button(f"Actions of {name}").click()
+        self.page.get_by_role("menuitem", name=action, exact=True).click()
+
+    def confirm(self, action: str) -> None:
+        """The button of the dialog that is open."""
+        self.page.get_by_role("dialog").get_by_role("button", name=action, exact=True).click()
+
+    def violations(self) -> list[str]:
+        """What axe-core finds on the page, a line each."""
+        self.page.evaluate(AXE.read_text())
+        found = self.page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
+        return [f"{each['id']}: {node['html'][:200]}" for each in found for node in each["nodes"]]
