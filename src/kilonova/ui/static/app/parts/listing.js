@@ -39,7 +39,7 @@ import { sorted, Table } from "./table.js";
 
 /** @param {ListingProps<any>} props */
 export function Listing(props) {
-  const { title, rows, error, again, columns, searchText, filter } = props;
+  const { title, rows, error, again, searchText, filter } = props;
   const query = place.value.query;
   const sort = readSort(query.get("sort") ?? props.sort ?? "name");
   const words = (query.get("q") ?? "").toLowerCase().split(/\s+/).filter(Boolean);

@@ -3,7 +3,7 @@
 import * as api from "../../api/flavors.js";
 import { html } from "../../html.js";
 import { closeDialog, openDialog } from "../../parts/dialog.js";
-import { Field, useForm } from "../../parts/form.js";
+import { Field, missing, useForm } from "../../parts/form.js";
 import { FormDialog } from "../../parts/formdialog.js";
 import { pairs, pairsText } from "../../parts/pairs.js";
 import { toast, toastError } from "../../parts/toast.js";
@@ -31,7 +31,7 @@ function Create({ changed }) {
   const form = useForm({
     initial: BLANK,
     paths: PATHS,
-    check: (values) => ({ ...pairs(values.specs).errors("specs"), ...Object.fromEntries(NECESSARY.filter((name) => values[name] === "").map((name) => [name, t("form.missing")])) }),
+    check: (values) => ({ ...pairs(values.specs).errors("specs"), ...missing(values, NECESSARY) }),
     send: async (values) => {
       await create(values);
       changed();

@@ -5,7 +5,7 @@ import { ApiError } from "../../api/client.js";
 import * as api from "../../api/flavors.js";
 import { html } from "../../html.js";
 import { closeDialog, openDialog } from "../../parts/dialog.js";
-import { Field, useForm } from "../../parts/form.js";
+import { Field, missing, useForm } from "../../parts/form.js";
 import { ask, FormDialog } from "../../parts/formdialog.js";
 import { Empty, Facts, Failure, Loading, Page } from "../../parts/page.js";
 import { Table } from "../../parts/table.js";
@@ -93,7 +93,7 @@ function Allow({ flavor, changed }) {
   const form = useForm({
     initial: { project: "" },
     paths: { "addTenantAccess.tenant": "project" },
-    check: ({ project }) => (project ? {} : { project: t("form.missing") }),
+    check: (values) => missing(values, ["project"]),
     send: async ({ project }) => {
       await api.changeAccess(flavor.id, project, "addTenantAccess");
       changed();

@@ -3,7 +3,7 @@
 import * as api from "../../api/groups.js";
 import { html } from "../../html.js";
 import { closeDialog, openDialog } from "../../parts/dialog.js";
-import { Field, useForm } from "../../parts/form.js";
+import { Field, missing, useForm } from "../../parts/form.js";
 import { FormDialog } from "../../parts/formdialog.js";
 import { serverGroups } from "../../state/resources.js";
 import { known, t } from "../../words/index.js";
@@ -19,7 +19,7 @@ function Create({ changed }) {
   const form = useForm({
     initial: { name: "", policy: "anti-affinity", most: "" },
     paths: PATHS,
-    check: ({ name }) => (name ? {} : { name: t("form.missing") }),
+    check: (values) => missing(values, ["name"]),
     send: async ({ name, policy, most }) => {
       await api.create({ name, policy, ...(policy === "anti-affinity" && most && { rules: { max_server_per_host: Number(most) } }) });
       changed();

@@ -4,7 +4,7 @@ import * as api from "../../api/images.js";
 import { html } from "../../html.js";
 import { Badge } from "../../parts/badge.js";
 import { closeDialog, openDialog } from "../../parts/dialog.js";
-import { Field, useForm } from "../../parts/form.js";
+import { Field, missing, useForm } from "../../parts/form.js";
 import { ask, FormDialog } from "../../parts/formdialog.js";
 import { Failure } from "../../parts/page.js";
 import { Table } from "../../parts/table.js";
@@ -60,7 +60,7 @@ function AddMember({ image, changed }) {
   const form = useForm({
     initial: { project: "" },
     paths: { member: "project" },
-    check: ({ project }) => (project.trim() ? {} : { project: t("form.missing") }),
+    check: (values) => missing(values, ["project"]),
     send: async ({ project }) => {
       await api.addMember(image.id, idOf(project.trim()));
       changed();

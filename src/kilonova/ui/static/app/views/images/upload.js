@@ -4,7 +4,7 @@ import { useSignal } from "@preact/signals";
 import * as api from "../../api/images.js";
 import { html } from "../../html.js";
 import { closeDialog, openDialog } from "../../parts/dialog.js";
-import { Field, useForm } from "../../parts/form.js";
+import { Field, missing, useForm } from "../../parts/form.js";
 import { FormDialog } from "../../parts/formdialog.js";
 import { pairs, readList } from "../../parts/pairs.js";
 import { images } from "../../state/resources.js";
@@ -25,7 +25,7 @@ function Upload() {
     paths: PATHS,
     check: (values) => ({
       ...(values.file ? {} : { file: t("image.file.missing") }), ...(verdict.value?.refused ? { file: verdict.value.text } : {}),
-      ...(values.name ? {} : { name: t("form.missing") }), ...pairs(values.properties).errors("properties"),
+      ...missing(values, ["name"]), ...pairs(values.properties).errors("properties"),
     }),
     send: async (values) => {
       const image = await api.create(recordOf(values));

@@ -8,7 +8,7 @@ import * as api from "../../api/keypairs.js";
 import { html } from "../../html.js";
 import { Copy } from "../../parts/copy.js";
 import { closeDialog, Dialog, openDialog } from "../../parts/dialog.js";
-import { Field, useForm } from "../../parts/form.js";
+import { Field, missing, useForm } from "../../parts/form.js";
 import { FormDialog } from "../../parts/formdialog.js";
 import { t } from "../../words/index.js";
 import { canGenerate, generate, problemOf } from "./openssh.js";
@@ -26,9 +26,9 @@ function Import({ changed }) {
   const form = useForm({
     initial: { name: "", publicKey: "" },
     paths: PATHS,
-    check: ({ name, publicKey }) => {
-      const problem = problemOf(publicKey);
-      return { ...(name ? {} : { name: t("form.missing") }), ...(problem ? { publicKey: t(`keypair.problem.${problem}`) } : {}) };
+    check: (values) => {
+      const problem = problemOf(values.publicKey);
+      return { ...missing(values, ["name"]), ...(problem && { publicKey: t(`keypair.problem.${problem}`) }) };
     },
     send: async ({ name, publicKey }) => {
       await api.create({ name, public_key: publicKey.trim() });
@@ -57,7 +57,7 @@ function Generate({ changed }) {
   const form = useForm({
     initial: { name: "" },
     paths: PATHS,
-    check: ({ name }) => (name ? {} : { name: t("form.missing") }),
+    check: (values) => missing(values, ["name"]),
     send: async ({ name }) => {
       const privateKey = here ? await makeHere(name) : ((await api.create({ name })).private_key ?? "");
       changed();

@@ -3,7 +3,7 @@
 import * as api from "../../api/quotas.js";
 import { html } from "../../html.js";
 import { closeDialog, openDialog } from "../../parts/dialog.js";
-import { Field, useForm } from "../../parts/form.js";
+import { Field, missing, useForm } from "../../parts/form.js";
 import { FormDialog } from "../../parts/formdialog.js";
 import { toast } from "../../parts/toast.js";
 import { projectName } from "../../state/resources.js";
@@ -23,7 +23,7 @@ function Edit({ projectId, quotas, changed }) {
   const form = useForm({
     initial: { ...Object.fromEntries(NAMES.map((name) => [name, String(quotas[name].limit)])), force: false },
     paths: Object.fromEntries(NAMES.map((name) => [`quota_set.${name}`, name])),
-    check: (values) => Object.fromEntries(NAMES.filter((name) => values[name] === "").map((name) => [name, t("form.missing")])),
+    check: (values) => missing(values, NAMES),
     send: async (values) => {
       await api.update(projectId, { ...changes(quotas, values), ...(values.force && { force: true }) });
       toast("ok", t("quota.edit.done", { name: projectName(projectId) }));
