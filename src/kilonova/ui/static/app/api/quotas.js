@@ -6,9 +6,9 @@ import { request } from "./client.js";
 /** @typedef {{ total_hours: number, total_vcpus_usage: number, total_memory_mb_usage: number, total_local_gb_usage: number }} Usage sums of amounts times hours */
 
 /** Limits that Compute counts, in the order to show. */
-export const COUNTED = /** @type {const} */ (["instances", "cores", "ram", "key_pairs", "server_groups"]);
+export const COUNTED = /** @type {const} */ (["instances", "cores", "ram", "server_groups"]);
 /** Limits of one request or one thing; nothing of them is in use. */
-export const SINGLE = /** @type {const} */ (["metadata_items", "server_group_members"]);
+export const SINGLE = /** @type {const} */ (["key_pairs", "metadata_items", "server_group_members"]);
 /** @typedef {(typeof COUNTED)[number] | (typeof SINGLE)[number]} Resource */
 
 /** @param {string} projectId @returns {Promise<Record<Resource, Quota>>} */

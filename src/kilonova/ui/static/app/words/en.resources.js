@@ -135,6 +135,7 @@ export const resources = {
   "quota.compute": "In use",
   "quota.single": "Further limits",
   "quota.none": "no limit",
+  "quota.most": "at most {limit}",
   "quota.instances": "Servers",
   "quota.cores": "vCPUs",
   "quota.ram": "Memory",

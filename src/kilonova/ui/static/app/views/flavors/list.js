@@ -55,7 +55,7 @@ export const deleteFlavors = (found, done) =>
  */
 const columns = (admin, changed) => [
   { key: "name", title: t("server.name"), rank: 1, by: (row) => row.name, cell: (row) => html`<a class="name" href=${link(`/flavors/${encodeURIComponent(row.id)}`)}>${row.name}</a>` },
-  { key: "vcpus", title: t("flavor.vcpus"), rank: 1, numeric: true, by: (row) => row.vcpus, cell: (row) => row.vcpus },
+  { key: "vcpus", title: t("flavor.vcpus"), rank: 2, numeric: true, by: (row) => row.vcpus, cell: (row) => row.vcpus },
   { key: "ram", title: t("flavor.ram"), rank: 1, numeric: true, by: (row) => row.ram, cell: (row) => memory(row.ram) },
   { key: "disk", title: t("flavor.disk"), rank: 2, numeric: true, by: (row) => row.disk, cell: (row) => (row.disk ? `${row.disk} GiB` : t("flavor.disk.image")) },
   { key: "ephemeral", title: t("flavor.ephemeral"), rank: 3, numeric: true, by: (row) => row["OS-FLV-EXT-DATA:ephemeral"], cell: (row) => (row["OS-FLV-EXT-DATA:ephemeral"] ? `${row["OS-FLV-EXT-DATA:ephemeral"]} GiB` : "") },

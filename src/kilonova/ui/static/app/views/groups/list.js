@@ -51,7 +51,7 @@ export const deleteGroups = (found, done) =>
 const columns = (withProject, changed) => [
   { key: "name", title: t("server.name"), rank: 1, by: (row) => row.name, cell: (row) => html`<a class="name" href=${link(`/groups/${row.id}`)}>${row.name}</a>` },
   { key: "policy", title: t("group.policy"), rank: 1, by: (row) => row.policy, cell: (row) => known(`policy.${row.policy}`, row.policy) },
-  { key: "members", title: t("nav.servers"), rank: 1, numeric: true, by: (row) => row.members.length, cell: (row) => row.members.length },
+  { key: "members", title: t("nav.servers"), rank: 2, numeric: true, by: (row) => row.members.length, cell: (row) => row.members.length },
   ...(withProject ? [/** @type {import("../../parts/table.js").Column<ServerGroup>} */ ({ key: "project", title: t("server.project"), rank: 2, by: (row) => projectName(row.project_id), cell: (row) => projectName(row.project_id) })] : []),
   { key: "id", title: t("server.id"), rank: 4, cell: (row) => html`<span class="mono">${row.id}</span>` },
   {

@@ -7,7 +7,7 @@ import { Field, useForm } from "../../parts/form.js";
 import { FormDialog } from "../../parts/formdialog.js";
 import { listText, pairs, pairsText, readList } from "../../parts/pairs.js";
 import { isAdmin } from "../../state/session.js";
-import { t } from "../../words/index.js";
+import { known, t } from "../../words/index.js";
 
 /** @typedef {import("../../api/images.js").Image} Image */
 
@@ -15,7 +15,10 @@ const PATHS = { name: "name", visibility: "visibility", min_disk: "minDisk", min
 
 /** What a project may choose; administrators also "public". @param {string} now */
 export const visibilities = (now) =>
-  [...(isAdmin.value || now === "public" ? ["public"] : []), "community", "shared", "private"].map((value) => ({ value, text: t(/** @type {any} */ (`visibility.${value}.long`)) }));
+  [...(isAdmin.value || now === "public" ? ["public"] : []), "community", "shared", "private"].map((value) => ({ value, text: known(`visibility.${value}`, value) }));
+
+/** @param {string} visibility what it means */
+export const visibilityHint = (visibility) => known(`visibility.${visibility}.long`, "");
 
 /** @param {Image} image @param {() => void} changed */
 export const openEdit = (image, changed) => openDialog(() => html`<${Edit} image=${image} changed=${changed} />`);
@@ -38,7 +41,7 @@ function Edit({ image, changed }) {
   });
   return html`<${FormDialog} heading=${t("image.edit.title", { name: image.name || image.id })} form=${form} command=${commandOf(image, form.values.value)}>
     <${Field} form=${form} name="name" label=${t("image.name")} focus />
-    <${Field} form=${form} name="visibility" type="select" label=${t("image.visibility")} required options=${visibilities(image.visibility)} />
+    <${Field} form=${form} name="visibility" type="select" label=${t("image.visibility")} required options=${visibilities(image.visibility)} hint=${visibilityHint(form.values.value.visibility)} />
     <div class="columns">
       <${Field} form=${form} name="minDisk" type="number" label=${t("image.minDisk")} required more=${{ min: 0 }} />
       <${Field} form=${form} name="minRam" type="number" label=${t("image.minRam")} required more=${{ min: 0 }} />

@@ -12,7 +12,7 @@ import { place, setQuery } from "../../router.js";
 import { collection } from "../../state/collection.js";
 import { listen } from "../../state/events.js";
 import { everyProject, images } from "../../state/resources.js";
-import { isAdmin } from "../../state/session.js";
+import { isAdmin, subject } from "../../state/session.js";
 import { known, t } from "../../words/index.js";
 import { deleteImages, isOwn } from "./actions.js";
 import { columns, searchText } from "./columns.js";
@@ -24,10 +24,19 @@ import { UploadsPanel } from "./panel.js";
 const LOOK_MS = 3000;
 const UNSETTLED = ["saving", "queued"];
 
+/** What other projects offer to this one.  The API lists to administrators what is offered to anybody. */
+async function offered() {
+  const projectId = subject.peek()?.project?.id;
+  const found = (await api.list({ visibility: "shared", member_status: "pending" })).filter((image) => image.owner !== projectId);
+  if (!isAdmin.peek()) return found;
+  const members = await Promise.all(found.map((image) => api.members(image.id)));
+  return found.filter((_, index) => members[index]?.some((member) => member.member_id === projectId && member.status === "pending"));
+}
+
 /** The lists that one can look at, and the arguments of the command for each. */
 const VIEWS = {
   "": { list: images, words: /** @type {string[]} */ ([]) },
-  offered: { list: collection(() => api.list({ visibility: "shared", member_status: "pending" })), words: ["--shared", "--member-status", "pending"] },
+  offered: { list: collection(offered), words: ["--shared", "--member-status", "pending"] },
   community: { list: collection(() => api.list({ visibility: "community" })), words: ["--community"] },
   hidden: { list: collection(() => api.list({ os_hidden: "true" })), words: ["--hidden"] },
 };

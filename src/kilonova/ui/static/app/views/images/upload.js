@@ -9,7 +9,7 @@ import { FormDialog } from "../../parts/formdialog.js";
 import { pairs, readList } from "../../parts/pairs.js";
 import { images } from "../../state/resources.js";
 import { size, t } from "../../words/index.js";
-import { visibilities } from "./edit.js";
+import { visibilities, visibilityHint } from "./edit.js";
 import { inspect, nameFrom } from "./file.js";
 import { begin } from "./uploads.js";
 
@@ -47,7 +47,7 @@ function Upload() {
     <${Field} form=${form} name="name" label=${t("image.name")} required />
     <div class="columns">
       <${Field} form=${form} name="format" type="select" label=${t("image.format")} required options=${["qcow2", "raw"].map((value) => ({ value, text: t(value === "raw" ? "image.format.raw" : "image.format.qcow2") }))} />
-      <${Field} form=${form} name="visibility" type="select" label=${t("image.visibility")} required options=${visibilities("shared")} />
+      <${Field} form=${form} name="visibility" type="select" label=${t("image.visibility")} required options=${visibilities("shared")} hint=${visibilityHint(values.visibility)} />
     </div>
     <details class="more"><summary>${t("image.more")}</summary>
       <div class="columns">
@@ -79,7 +79,7 @@ function FileField({ label, file, error, verdict, choose }) {
     <div class=${`field ${error ? "field-bad" : ""}`}>
       <label class=${`drop ${over.value ? "drop-over" : ""}`} onDragOver=${mark(true)} onDragLeave=${mark(false)} onDrop=${drop}>
         <span class="drop-label">${label}</span>
-        <input type="file" aria-describedby="file-words" aria-invalid=${error ? true : undefined} onChange=${(/** @type {any} */ event) => event.currentTarget.files[0] && choose(event.currentTarget.files[0])} />
+        <input type="file" autofocus aria-describedby="file-words" aria-invalid=${error ? true : undefined} onChange=${(/** @type {any} */ event) => event.currentTarget.files[0] && choose(event.currentTarget.files[0])} />
         <span class="dim">${file ? `${file.name}, ${size(file.size)}` : t("image.file.hint")}</span>
       </label>
       <div id="file-words" aria-live="polite">

@@ -2,7 +2,7 @@
 /** One network: its subnets, their addresses, and the servers on it. */
 import { ApiError } from "../../api/client.js";
 import * as api from "../../api/networks.js";
-import { html } from "../../html.js";
+import { classes, html } from "../../html.js";
 import { Badge } from "../../parts/badge.js";
 import { Copy } from "../../parts/copy.js";
 import { Meter } from "../../parts/meter.js";
@@ -32,14 +32,15 @@ export default function NetworkPage({ id }) {
   }
   if (!network) return error.value ? html`<${Failure} error=${error.value} again=${read} />` : html`<${Loading} />`;
   const found = portsOf(network);
+  const own = (subnets.items.value ?? []).filter((subnet) => subnet.network_id === id);
   const failed = subnets.error.value ?? ports.error.value;
   return html`
     <${Page} title=${network.name} up=${UP} command=${["openstack", "network", "show", network.name]} buttons=${html`<a class="button primary" href=${link(`/servers/create?network=${id}`)}>${t("servers.create")}</a>`}
       beside=${network.is_default && html`<span class="tag">${t("network.default")}</span>`}>
       ${failed && html`<${Failure} error=${failed} again=${() => void Promise.all([subnets.refresh(), ports.refresh()])} />`}
       <div class="panels">
-        <section class="panel panel-wide" aria-label=${t("server.facts")}><${Facts} rows=${facts(network, found)} /></section>
-        ${(subnets.items.value ?? []).filter((subnet) => subnet.network_id === id).map((subnet) => html`<${SubnetPanel} key=${subnet.id} subnet=${subnet} ports=${found} />`)}
+        <section class=${classes("panel", own.length !== 1 && "panel-wide")} aria-label=${t("server.facts")}><${Facts} rows=${facts(network, found)} /></section>
+        ${own.map((subnet) => html`<${SubnetPanel} key=${subnet.id} subnet=${subnet} ports=${found} />`)}
         <${Ports} found=${found} />
       </div>
     <//>`;

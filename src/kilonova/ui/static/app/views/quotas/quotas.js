@@ -44,7 +44,7 @@ export default function Quotas() {
           ${projectId === own && html`<${Images} />`}
           <${Past} projectId=${projectId} key=${projectId} />
           <section class="panel" aria-labelledby="single-head"><header><h2 id="single-head">${t("quota.single")}</h2></header>
-            <${Facts} rows=${api.SINGLE.map((each) => [t(`quota.${each}`), quotas[each].limit < 0 ? t("quota.none") : quotas[each].limit])} /></section>
+            ${api.SINGLE.map((each) => html`<div class="meter" key=${each}><span class="meter-label">${t(`quota.${each}`)}</span><span class="meter-words">${quotas[each].limit < 0 ? t("quota.none") : t("quota.most", { limit: quotas[each].limit })}</span></div>`)}</section>
         </div>
       </div>`}
     <//>`;
