@@ -14,28 +14,39 @@ export function loadStyle(href) {
 }
 
 /**
- * The document for a library that makes `style` elements: the text of such an element becomes a style sheet object,
- * which the policy permits, and the element itself stays empty.
+ * The document for a library that makes `style` elements and `style` attributes.  The text of such an element becomes a
+ * style sheet object, and that of such an attribute an object's property: both are permitted.
  * @returns {Document}
  */
 export const documentWithStyleSheets = () =>
   new Proxy(document, {
     get(target, name) {
-      if (name === "createElement") return (/** @type {string} */ tag) => (tag === "style" ? styleElement() : target.createElement(tag));
+      if (name === "createElement") return create;
       const value = Reflect.get(target, name, target);
       return typeof value === "function" ? value.bind(target) : value;
     },
   });
 
+/** @param {string} tag */
+function create(tag) {
+  if (tag === "style") return styleElement();
+  const element = document.createElement(tag);
+  element.setAttribute = (name, value) => {
+    if (name === "style") element.style.cssText = value;
+    else Element.prototype.setAttribute.call(element, name, value);
+  };
+  return element;
+}
+
+/** In the place of a style element: a template, which shows nothing. */
 function styleElement() {
-  const element = document.createElement("style");
+  const element = document.createElement("template");
   const sheet = new CSSStyleSheet();
   document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];
-  const remove = element.remove.bind(element);
   Object.defineProperty(element, "textContent", { set: (text) => sheet.replaceSync(text), get: () => "" });
   element.remove = () => {
     document.adoptedStyleSheets = document.adoptedStyleSheets.filter((each) => each !== sheet);
-    remove();
+    Element.prototype.remove.call(element);
   };
   return element;
 }

@@ -10,7 +10,7 @@ import { Menu } from "../../parts/menu.js";
 import { Empty, Failure, Loading, Page } from "../../parts/page.js";
 import { offer } from "../../parts/palette.js";
 import { Tabs } from "../../parts/tabs.js";
-import { link } from "../../router.js";
+import { link, place } from "../../router.js";
 import { flavors, images } from "../../state/resources.js";
 import { isAdmin } from "../../state/session.js";
 import { useWatched } from "../../state/watched.js";
@@ -59,8 +59,14 @@ export default function ServerPage({ id, tab = "overview" }) {
 /** @param {Server} server @param {string} tab */
 function command(server, tab) {
   if (tab === "actions") return ["openstack", "server", "event", "list", server.name];
-  if (tab === "console") return ["openstack", "console", "log", "show", server.name];
+  if (tab === "console") return consoleCommand(server, place.value.query.get("kind"));
   return ["openstack", "server", "show", server.name];
+}
+
+/** @param {Server} server @param {string | null} kind */
+function consoleCommand(server, kind) {
+  if (kind === "serial" || kind === "vnc") return ["openstack", "console", "url", "show", kind === "serial" ? "--serial" : "--novnc", server.name];
+  return ["openstack", "console", "log", "show", server.name];
 }
 
 /** @param {{ server: Server }} props */
