@@ -3,7 +3,7 @@
 
 export const images = {
   "images.upload": "Upload image",
-  "images.search": "Name, ID, format, tag",
+  "images.search": "Name, ID, format, tag, property",
   "images.chosen": "Chosen images",
   "images.show": "Which images",
   "images.show.usual": "Images to use",

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What one can do with an image. */
+import { ApiError } from "../../api/client.js";
 import * as api from "../../api/images.js";
 import { ask } from "../../parts/formdialog.js";
 import { toast, toastError } from "../../parts/toast.js";
@@ -52,10 +53,15 @@ export const deleteImages = (found, done) =>
     action: t("delete"), ask: t("image.delete.ask"), message: t("image.delete.done", { name: "{name}" }), done,
     targets: found.map((image) => ({ key: image.id, name: nameOf(image) })), command: ["openstack", "image", "delete"],
     run: async ({ key }) => {
-      await api.remove(key);
+      await api.remove(key).catch(unlessGone);
       forget(key);
     },
   });
+
+/** Somebody else has deleted it: then it is as one wished. @param {unknown} error */
+function unlessGone(error) {
+  if (!(error instanceof ApiError && error.status === 404)) throw error;
+}
 
 /** @param {Image} image @param {"accepted" | "rejected"} status @param {() => void} changed */
 export function replyTo(image, status, changed) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The columns of the list of images. */
+import { properties } from "../../api/images.js";
 import { html } from "../../html.js";
 import { ImageState } from "../../parts/badge.js";
 import { Icon } from "../../parts/icon.js";
@@ -13,7 +14,7 @@ import { imageItems, replyTo } from "./actions.js";
 
 /** What the search compares. @param {Image} image */
 export const searchText = (image) =>
-  [image.name ?? "", image.id, image.disk_format ?? "", image.status, ...image.tags, ...["os_distro", "os_version", "image_type", "instance_uuid"].map((name) => image[name] ?? "")].join("\n");
+  [image.name ?? "", image.id, image.disk_format ?? "", image.status, ...image.tags, ...Object.entries(properties(image)).map((pair) => pair.join("="))].join("\n");
 
 /** @param {{ image: Image }} props */
 const Name = ({ image }) => html`

@@ -74,10 +74,9 @@ function watch(list) {
 
 /** @param {{ at: string }} props */
 const ViewChoice = ({ at }) => html`
-  <label class="inline"><span class="hidden">${t("images.show")}</span>
-    <select value=${at} onChange=${(/** @type {any} */ event) => setQuery({ show: event.currentTarget.value })}>
-      ${Object.keys(VIEWS).map((name) => html`<option key=${name} value=${name} selected=${name === at}>${known(`images.show.${name || "usual"}`, name)}</option>`)}
-    </select></label>`;
+  <select class="choice" aria-label=${t("images.show")} value=${at} onChange=${(/** @type {any} */ event) => setQuery({ show: event.currentTarget.value })}>
+    ${Object.keys(VIEWS).map((name) => html`<option key=${name} value=${name} selected=${name === at}>${known(`images.show.${name || "usual"}`, name)}</option>`)}
+  </select>`;
 
 /** @param {{ at: string }} props */
 const Nothing = ({ at }) => html`

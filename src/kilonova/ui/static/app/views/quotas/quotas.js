@@ -62,10 +62,9 @@ function followServers(read) {
 
 /** @param {{ at: string }} props */
 const ProjectChoice = ({ at }) => html`
-  <label class="inline"><span class="hidden">${t("server.project")}</span>
-    <select value=${at} onChange=${(/** @type {any} */ event) => setQuery({ project: event.currentTarget.value })}>
-      ${(everyProject.items.value ?? [{ id: at, name: projectName(at) }]).map((project) => html`<option key=${project.id} value=${project.id} selected=${project.id === at}>${project.name}</option>`)}
-    </select></label>`;
+  <select class="choice" aria-label=${t("server.project")} value=${at} onChange=${(/** @type {any} */ event) => setQuery({ project: event.currentTarget.value })}>
+    ${(everyProject.items.value ?? [{ id: at, name: projectName(at) }]).map((project) => html`<option key=${project.id} value=${project.id} selected=${project.id === at}>${project.name}</option>`)}
+  </select>`;
 
 /** The limits of Image, which the API tells for the project of the session. */
 function Images() {
