@@ -86,6 +86,8 @@ TARGETS: Mapping[str, Target] = {
     "ready_compute_s": Target("s", 1.0, 0.5),
     "boot_over_libvirt": Target("ratio", 1.5, 1.1),
     "delete_over_libvirt": Target("ratio", 1.2, 1.05),
+    "event_p95_ms": Target("ms", 200, 50),
+    "idle_page_cpu_ms": Target("CPU-ms/min", 5, 2),
     "build_rate_growth": Target("ratio", 0.7, 0.95, more=True),
     "native_hop_us": Target("us", 150, 60),
     "sync_over_bulk": Target("ratio", 3, 1.5),

@@ -13,6 +13,7 @@ from bench import (
     latency,
     native,
     observing,
+    open_pages,
     placement,
     reads,
     rpc,
@@ -34,6 +35,7 @@ GROUPS: Sequence[Group] = (
     reads.GROUP,
     guests.GROUP,
     idle.GROUP,
+    open_pages.GROUP,
     growth.GROUP,
     fleet.GROUP,
 )

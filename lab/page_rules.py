@@ -26,6 +26,9 @@ FORBIDDEN: Mapping[str, str] = {
 _WORD = re.compile(r'^  (?:"([^"]+)"|(\w+)): ', re.MULTILINE)
 _COMPUTED = re.compile(r"[`\"]([a-z.]+\.)\$\{")
 
+_IMPORT = re.compile(r'^(?:import|export) [^;]*?from "(\.[^"]+)";', re.MULTILINE)
+_PRELOAD = re.compile(r'<link rel="modulepreload" href="/ui/static/([^"]+)">')
+
 
 def findings(path: Path) -> Iterator[str]:
     """What is wrong in one module, a line to print each."""
@@ -62,10 +65,35 @@ def changed_vendored_files() -> Iterator[str]:
             yield f"src/kilonova/ui/static/vendor/{name}: not as `make vendor` wrote it"
 
 
+def modules_at_start() -> list[str]:
+    """The page's own modules that main.js imports, directly or not, by their paths below static/."""
+    found: list[Path] = [APP / "main.js"]
+    for module in found:  # which grows meanwhile
+        for name in _IMPORT.findall(module.read_text()):
+            path = (module.parent / name).resolve()
+            if path not in found:
+                found.append(path)
+    return sorted(str(path.relative_to(UI / "static")) for path in found)
+
+
+def not_preloaded() -> Iterator[str]:
+    """Differences between the modules that index.html loads at once and those which the start needs.
+
+    Without the list a browser learns of a module only when it has read the one that imports it.
+    """
+    listed, needed = _PRELOAD.findall((UI / "static/index.html").read_text()), modules_at_start()
+    for name in needed:
+        if name not in listed:
+            yield f'index.html: add <link rel="modulepreload" href="/ui/static/{name}">'
+    for name in listed:
+        if name not in needed and not name.startswith("vendor/"):
+            yield f"index.html: {name} is not needed at the start, and must not be preloaded"
+
+
 def main() -> int:
     """Exit status 0 when nothing is wrong."""
     found = [line for path in sorted(APP.rglob("*.js")) for line in findings(path)]
-    found += [*unused_words(), *changed_vendored_files()]
+    found += [*unused_words(), *changed_vendored_files(), *not_preloaded()]
     print("\n".join(found))
     return 1 if found else 0
 

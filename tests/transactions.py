@@ -440,6 +440,7 @@ WITHOUT_A_CASE: Mapping[str, str] = {
     "images.begin": _OF_ONE_LEG,
     "images.complete": _OF_ONE_LEG,
     "images.drop": _OF_ONE_LEG,
+    "image_stores.forget": "deletes the rows of one store; a report meanwhile writes them again, as one after it does",
     "image_stores.record_copy": "an upsert of one row",
     "image_stores.report": "upserts of one row each",
     "_set_flavor_access": "inserts and deletes of one row each",

@@ -29,6 +29,8 @@ from lab.postgres import PrivatePostgres
 CONDUCTORS = ("conductor1", "conductor2")
 SERVERS = "/compute/v2.1/servers"
 ACTIVE_S = 60.0
+ENDED_S = 600.0
+"""How long requests beyond what the fleet can do may take to end."""
 
 
 @contextmanager
@@ -258,7 +260,7 @@ def large(bench: Bench) -> list[Row]:
             _offered(row, rate, answers, spent)
             if p(answers.all, 0.95) > 1000:
                 break
-        _settled(row, many)
+        _settled(row, bench, many)
     return [row]
 
 
@@ -273,12 +275,20 @@ def _offered(row: Row, rate: int, answers: Answers, spent: Mapping[str, float]) 
     row.series.append(Samples(f"{rate}/s: not served", "", [answers.bad.total()]))
 
 
-def _settled(row: Row, many: Farm) -> None:
+def _settled(row: Row, bench: Bench, many: Farm) -> None:
     """All that was accepted has an end, and none of the copies was touched."""
     postgres = many.fleet.postgres
-    end = time.monotonic() + ACTIVE_S
-    while (left := int(postgres.sql("SELECT count(*) FROM actions WHERE state = 'open'"))) and time.monotonic() < end:
+    begun = time.monotonic()
+    still_open = "SELECT count(*) FROM actions WHERE state = 'open'"
+    while (left := int(postgres.sql(still_open))) and time.monotonic() < begun + ENDED_S:
         time.sleep(0.5)
+    row.series.append(Samples("after the last request, until no action is open", "s", [time.monotonic() - begun]))
     row.none("actions without an end", left)
+    if left:
+        kinds = "SELECT verb, task_state, count(*) FROM actions JOIN instances ON instances.id = instance_id"
+        kinds += " WHERE actions.state = 'open' GROUP BY 1, 2"
+        bench.say(f"open: {postgres.sql(kinds)}")
+    ends = "SELECT state, coalesce(message, ''), count(*) FROM actions GROUP BY 1, 2 ORDER BY 3 DESC LIMIT 6"
+    bench.say(f"actions: {postgres.sql(ends)}")
     odd = "SELECT count(*) FROM instances WHERE deleted_at IS NULL AND vm_state <> 'active'"
     row.none("instances that are not active", int(postgres.sql(odd)))

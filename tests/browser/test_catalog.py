@@ -153,6 +153,12 @@ def test_quotas_are_shown_changed_and_reset(admin: Person, world: World) -> None
     admin.confirm("Save")
     expect(admin.page.get_by_role("meter", name="Servers")).to_have_attribute("aria-valuetext", "0 of 3")
     expect(admin.page.get_by_text("0 MiB, no limit")).to_be_visible()
+    admin.button("Edit image limits").click()
+    dialog.get_by_label("Number of images").fill("7")
+    words = f"openstack limit create --project {project} --service glance --resource-limit 7 image_count_total"
+    expect(dialog.get_by_label("The same as a command")).to_contain_text(words)
+    admin.confirm("Save")
+    expect(admin.page.get_by_text("at most 7")).to_be_visible()
     admin.button("Reset to defaults").click()
     expect(admin.page.get_by_role("dialog")).to_contain_text(f"openstack quota delete {project}")
     admin.confirm("Reset to defaults")

@@ -89,7 +89,7 @@ def test_a_process_without_a_database_waits_and_says_so(fleet: Fleet) -> None:
     for path in ("/readyz", "/compute/v2.1/servers", "/identity/v3"):
         reply = api.http.get(path)
         assert (reply.status_code, reply.headers["Retry-After"]) == (503, "2")
-        assert "which a conductor creates" in reply.json()["serviceUnavailable"]["message"]
+        assert "The API waits for the database." in reply.json()["serviceUnavailable"]["message"]
     fleet.conductor.start().ready()
     api.ready()
     assert api.http.get("/readyz").status_code == 200

@@ -31,11 +31,19 @@ def fleet() -> Iterator[TrustedFleet]:
 
 
 def status(fleet: TrustedFleet, *words: str) -> "subprocess.CompletedProcess[str]":
-    """With the credentials of an operator, and nothing else."""
+    return command(fleet, "status", *words)
+
+
+def forget_store(fleet: TrustedFleet, store: str) -> "subprocess.CompletedProcess[str]":
+    return command(fleet, "forget-store", store, "--yes")
+
+
+def command(fleet: TrustedFleet, *words: str) -> "subprocess.CompletedProcess[str]":
+    """`kilonova fleet`, with the credentials of an operator, and nothing else."""
     config = fleet.directory / "operator.conf"
     file = fleet.bench.access(Role.OPERATOR, "o1").credentials_file
     config.write_text(f"[DEFAULT]\ntransport_credentials = {file}\n")
-    argv = [sys.executable, "-m", "kilonova", "fleet", "status", *words, "--config-file", str(config)]
+    argv = [sys.executable, "-m", "kilonova", "fleet", *words, "--config-file", str(config)]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=90, check=False)
     assert "Traceback" not in done.stderr
     return done
@@ -87,6 +95,15 @@ def test_a_fleet_is_shown_with_what_is_wrong_in_it(fleet: TrustedFleet) -> None:
     assert (of_host.level, "two live processes" in of_host.found) == (Level.ERROR, True)
     of_fleet = fleet_hosts(subject_of(load([str(fleet.directory / "conductor-c1.conf")])))
     assert (of_fleet.level, "two live processes" in of_fleet.found) == (Level.ERROR, True)
+
+    store = "INSERT INTO image_stores (url, store_id, process_id, seen_at, is_full) VALUES (?, 's1', 'p', 1, 0)"
+    write(fleet, store, "http://gone")
+    shown = status(fleet).stdout
+    assert re.search(r"s1 .* http://gone .* down .* 0 .* 0 ", shown), shown
+    assert "kilonova fleet forget-store s1" in shown
+    assert forget_store(fleet, "s1").stdout == "Image store s1 was given up. It had 0 images.\n"
+    twice = forget_store(fleet, "s1")
+    assert (twice.returncode, twice.stderr.count("\n")) == (1, 1)
 
     fleet.bench.server.stop()
     away = status(fleet)

@@ -21,6 +21,7 @@ from kilonova.objects.instance import Instance
 from kilonova.objects.leg import LegId
 from kilonova.objects.states import PowerState, Verb
 from kilonova.rpcapi import host_to_conductor as host
+from kilonova.rpcapi import host_to_conductor_images as host_images
 from kilonova.rpcapi.api_to_conductor import CREATE_SERVERS, CreateServers
 from kilonova.rpcapi.caller import Caller
 from kilonova.rpcapi.permissions import Role
@@ -74,13 +75,13 @@ def test_what_a_host_says_of_others_is_refused_and_counted(fleet: TrustedFleet) 
                 "finish as another": (host.FINISH, replace(finish, host=BOX), Forbidden),
                 "finish another's action": (host.FINISH, finish, StaleWrite),
                 "events": (host.RECORD_EVENTS, host.RecordEvents(EVIL, leg, attempt, ()), StaleWrite),
-                "image": (host.BEGIN_IMAGE, host.BeginImage(EVIL, leg, attempt), StaleWrite),
+                "image": (host_images.BEGIN_IMAGE, host_images.BeginImage(EVIL, leg, attempt), StaleWrite),
                 "image done": (
-                    host.COMPLETE_IMAGE,
-                    host.CompleteImage(EVIL, leg, attempt, 1, 1, "", ""),
+                    host_images.COMPLETE_IMAGE,
+                    host_images.CompleteImage(EVIL, leg, attempt, 1, 1, "", ""),
                     StaleWrite,
                 ),
-                "drop images": (host.DROP_IMAGES, host.DropImages(EVIL, leg, attempt), StaleWrite),
+                "drop images": (host_images.DROP_IMAGES, host_images.DropImages(EVIL, leg, attempt), StaleWrite),
                 "confirm": (host.CONFIRM_ATTEMPT, host.ConfirmAttempt(EVIL, epoch, leg, attempt), StaleWrite),
                 "no action": (host.FINISH, replace(finish, leg=LegId(ActionId("none"), 0)), NotFound),
             }

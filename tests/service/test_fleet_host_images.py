@@ -17,7 +17,7 @@ from kilonova.images.signing import grant
 from kilonova.objects.action import Action
 from kilonova.objects.ids import AttemptId, HostName, ImageId
 from kilonova.objects.leg import LegId
-from kilonova.rpcapi.host_to_conductor import COMPLETE_IMAGE, FIND_IMAGE, CompleteImage, FindImage
+from kilonova.rpcapi.host_to_conductor_images import COMPLETE_IMAGE, FIND_IMAGE, CompleteImage, FindImage
 from tests.service.api import until
 from tests.service.stores import Node, Stores, running_stores
 

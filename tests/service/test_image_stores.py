@@ -9,14 +9,18 @@ from datetime import timedelta
 
 import httpx
 import pytest
+import sqlalchemy as sa
 
+from kilonova.base.errors import Conflict, NotFound
 from kilonova.db.readers import image_stores as read_stores
 from kilonova.db.readers import images as read_images
+from kilonova.db.writers import image_stores as write_stores
 from kilonova.images.signing import Permit, Use, signed_url
 from kilonova.objects.ids import ImageId
 from kilonova.objects.image import Image, ImageStatus
 from kilonova.objects.image_store import LOST
 from kilonova.rpcapi.api_to_conductor import UPDATE_IMAGE, PutImage
+from kilonova.rpcapi.api_to_conductor_fleet import FORGET_STORE, READ_FLEET, ForgetStore, ReadFleet, StoreForgotten
 from tests.service.api import OCTETS, until
 from tests.service.stores import Node, Stores, running_stores
 
@@ -38,6 +42,17 @@ async def url(stores: Stores, node: Node, image_id: str, use: Use = Use.READ, ag
     key = (await stores.db.read(read_stores.keys))[0]
     permit = Permit(use, ImageId(image_id), "box1", stores.clock.now() + timedelta(minutes=1) - age)
     return signed_url(node.url, permit, key)
+
+
+async def silent(stores: Stores, node: Node) -> None:
+    """The node has not reported for longer than LOST."""
+
+    def age(tx: sa.Connection) -> None:
+        long_ago = stores.clock.now() - 2 * LOST
+        (address,) = (one for one in read_stores.addresses(tx) if one.url == node.url)
+        write_stores.put_address(tx, replace(address, seen_at=long_ago))
+
+    await stores.db.write(age)
 
 
 async def download(node: Node, image_id: str) -> httpx.Response:
@@ -106,6 +121,34 @@ async def test_the_upload_of_a_dead_process_is_given_up_and_another_ones_is_not(
     a.upkeep.reporting_since = stores.clock.monotonic() - LOST.total_seconds()
     await a.upkeep.run()
     assert [await a.status(one) for one in (lost, running)] == ["queued", "saving"]
+
+
+async def test_a_store_that_was_given_up_and_returns_serves_its_images_again(stores: Stores) -> None:
+    a, b = stores.nodes
+    shared, only_b = await a.upload(DATA), await b.upload(DATA[:4096])
+    await stores.db.write(write_stores.delete_copy, ImageId(only_b), a.store.identity.store_id)
+    a.file(only_b).unlink()
+    gone = ForgetStore(b.store.identity.store_id)
+    with pytest.raises(Conflict, match="is live"):
+        await stores.rpc.call(FORGET_STORE, gone)
+    b.faults.dead = True
+    await silent(stores, b)
+    status = await stores.rpc.call(READ_FLEET, ReadFleet())
+    assert [(one.store_id, one.live, one.images, one.sole) for one in status.stores if not one.live] == [
+        (gone.store_id, False, 2, 1)
+    ]
+    assert any(f"forget-store {gone.store_id}" in one and "1 of its 2 images" in one for one in status.problems)
+    assert await stores.rpc.call(FORGET_STORE, gone) == StoreForgotten(images=2, sole=1)
+    assert await stores.copies(shared) == {a.store.identity.store_id}
+    with pytest.raises(NotFound, match="kilonova fleet status"):
+        await stores.rpc.call(FORGET_STORE, gone)
+    assert (await download(a, shared)).content == DATA
+    assert (await download(a, only_b)).status_code >= 400
+    b.faults.dead = False
+    await b.upkeep.report()
+    await b.upkeep.run()
+    assert await stores.copies(only_b) == {gone.store_id}
+    assert (await download(a, only_b)).content == DATA[:4096]
 
 
 async def test_a_full_store_sends_the_upload_to_another() -> None:

@@ -112,12 +112,13 @@ async def test_no_event_of_another_project_is_seen(api: Api, address: Address) -
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.2):
                 await theirs.next()
-    for one, last in ((ann, 0), (other, 0)):
-        async with page(one, address, last) as again:
-            events = [await again.next()]
-            if one is ann:
-                events += await again.until("instance.create.end")
-            assert {event.data.get("id") for event in events} <= {None, server_id}
+    async with page(ann, address, 0) as hers, page(other, address, 0) as theirs:
+        assert (await hers.next()).name == (await theirs.next()).name == "ready"
+        await lock(ann, server_id)
+        assert {one.data["id"] for one in await hers.until("instance.lock")} == {server_id}
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await theirs.next()
 
 
 async def test_all_projects_are_an_administrators(api: Api, address: Address) -> None:

@@ -5,14 +5,16 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from kilonova.cmd.common import ConfigFiles
 from kilonova.cmd.directory import AsJson, group, show_list
 from kilonova.cmd.operator_call import ask_conductor, fleet_access
 
 if TYPE_CHECKING:
-    from kilonova.objects.fleet import FleetHost, FleetProcess, OpenWork
+    from kilonova.objects.fleet import FleetHost, FleetProcess, FleetStore, OpenWork
     from kilonova.rpc.servers import ServerFacts
     from kilonova.rpc.transport_url import Access
     from kilonova.rpcapi.api_to_conductor_fleet import FleetStatus
@@ -22,6 +24,8 @@ app = group("The state of a fleet. The commands connect to a conductor over the 
 
 PROCESSES = ("process", "host", "state", "version", "seen", "reason")
 HOSTS = ("host", "state", "zone", "servers", "vcpus", "memory", "disk", "version", "seen", "reason")
+
+STORES = ("image_store", "url", "state", "images", "only_here", "seen")
 
 
 @app.callback()
@@ -50,6 +54,29 @@ def status(config_file: ConfigFiles = None, as_json: AsJson = False) -> None:
     )
     found = _read(access)
     print(json.dumps(_as_json(found), indent=2)) if as_json else _show(found)
+
+
+@app.command("forget-store", short_help="Give up an image store that will not return.")
+def forget_store(
+    store: Annotated[str, typer.Argument(help="The id of the image store (see kilonova fleet status).")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for a confirmation.")] = False,
+    config_file: ConfigFiles = None,
+) -> None:
+    """Give up an image store that will never return: its files count as lost.
+
+    The command is refused while the store is live.  Images of which another store has a copy stay as they are, and get
+    further copies.  An image without another copy keeps its record, and nobody can read it.  If the store returns, it
+    reports its files again, and they are used as before.
+    """
+    from kilonova.rpcapi.api_to_conductor_fleet import FORGET_STORE, ForgetStore
+
+    access = fleet_access(config_file, "There is no transport_url: the one box has one image store, which stays.")
+    if not yes:
+        typer.confirm(f"Give up image store {store}? Its files count as lost.", abort=True)
+    done = ask_conductor(access, lambda caller: caller.call(FORGET_STORE, ForgetStore(store)))
+    print(f"Image store {store} was given up. It had {done.images} images.")
+    if done.sole:
+        print(f"{done.sole} of them had no other copy, and cannot be read any more: upload them again.")
 
 
 def _read(access: "Access") -> Fleet:
@@ -82,6 +109,7 @@ def _as_json(found: Fleet) -> dict[str, Any]:
         ],
         "processes": to_jsonable_python(found.status.processes),
         "hosts": to_jsonable_python(found.hosts),
+        "image_stores": to_jsonable_python(found.status.stores),
         "open_actions": dict(zip(_ages(), found.status.work.ages, strict=True)),
         "oldest_unplaced_seconds": found.status.work.unplaced_s,
         "oldest_unfetched_seconds": found.status.work.unfetched_s,
@@ -124,6 +152,8 @@ def _show(found: Fleet) -> None:
         print(f"NATS: {one.address}: {one.reason or f'version {one.version}{cluster}'}")
     show_list([_process_row(one, now) for one in status.processes], PROCESSES, as_json=False)
     show_list([_host_row(one, now) for one in found.hosts], HOSTS, as_json=False)
+    if status.stores:
+        show_list([_store_row(one, now) for one in status.stores], STORES, as_json=False)
     for line in _lines_of_work(status.work, status.outbox.waiting, status.outbox.oldest_s):
         print(line)
     problems = _problems(found)
@@ -147,6 +177,17 @@ def _host_row(one: "FleetHost", now: datetime) -> dict[str, Any]:
         "vcpus": f"{one.vcpus_used}/{one.vcpus}",
         "memory": f"{one.memory_mib_used}/{one.memory_mib} MiB",
         "disk": f"{one.disk_gib_used}/{one.disk_gib} GiB",
+    }
+
+
+def _store_row(one: "FleetStore", now: datetime) -> dict[str, Any]:
+    return {
+        "image_store": one.store_id,
+        "url": one.url,
+        "state": "up" if one.live else "down",
+        "images": one.images,
+        "only_here": one.sole,
+        "seen": f"{_span((now - one.seen_at).total_seconds())} ago",
     }
 
 

@@ -20,7 +20,7 @@ from kilonova.objects.action import Action
 from kilonova.objects.ids import ImageId
 from kilonova.objects.image import ImageRef, SavedImage
 from kilonova.rpcapi.caller import HostCaller
-from kilonova.rpcapi.host_to_conductor import FIND_IMAGE, FIND_STORE, FindImage, FindStore, StoreUrls
+from kilonova.rpcapi.host_to_conductor_images import FIND_IMAGE, FIND_STORE, FindImage, FindStore, StoreUrls
 
 log = structlog.get_logger(__name__)
 

@@ -16,7 +16,7 @@ from kilonova.compute.local_images import Chunks, ImageSink
 from kilonova.objects.action import Action
 from kilonova.objects.action_params import image_made_with
 from kilonova.objects.ids import AttemptId, HostName, ImageId
-from kilonova.rpcapi.host_to_conductor import (
+from kilonova.rpcapi.host_to_conductor_images import (
     BEGIN_IMAGE,
     COMPLETE_IMAGE,
     DROP_IMAGES,

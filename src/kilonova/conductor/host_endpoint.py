@@ -24,6 +24,7 @@ from kilonova.objects.ids import ActionId, ActionRef, HostName
 from kilonova.objects.states import Verb
 from kilonova.rpc.bus import USUAL_PAYLOAD, token
 from kilonova.rpcapi import host_to_conductor as methods
+from kilonova.rpcapi import host_to_conductor_images as image_methods
 from kilonova.rpcapi.endpoint import Endpoint
 from kilonova.rpcapi.guard import Guard
 from kilonova.rpcapi.method import Ack, reply_bytes
@@ -89,9 +90,9 @@ class HostEndpoint:
         endpoint.on(methods.FINISH, pinned(self._finish))
         endpoint.on(methods.CONFIRM_ATTEMPT, pinned(self._confirm_attempt))
         endpoint.on(methods.RECORD_EVENTS, pinned(self._record_events))
-        endpoint.on(methods.BEGIN_IMAGE, pinned(self._begin_image))
-        endpoint.on(methods.COMPLETE_IMAGE, pinned(self._complete_image))
-        endpoint.on(methods.DROP_IMAGES, pinned(self._drop_images))
+        endpoint.on(image_methods.BEGIN_IMAGE, pinned(self._begin_image))
+        endpoint.on(image_methods.COMPLETE_IMAGE, pinned(self._complete_image))
+        endpoint.on(image_methods.DROP_IMAGES, pinned(self._drop_images))
         endpoint.on(methods.REPORT_STATES, pinned(self._report_states))
         endpoint.on(methods.LIST_EXPECTED, pinned(self._list_expected))
         endpoint.on(methods.CLASSIFY_GUESTS, pinned(self._classify_guests))
@@ -185,14 +186,14 @@ class HostEndpoint:
         await self._db.write(reports.record_events, request)
         return ACK
 
-    async def _begin_image(self, request: methods.BeginImage) -> methods.ImageBegun:
+    async def _begin_image(self, request: image_methods.BeginImage) -> image_methods.ImageBegun:
         return await self._db.write(images.begin, request, self._clock.now())
 
-    async def _complete_image(self, request: methods.CompleteImage) -> Ack:
+    async def _complete_image(self, request: image_methods.CompleteImage) -> Ack:
         await self._db.write(images.complete, request, self._clock.now(), self._quotas)
         return ACK
 
-    async def _drop_images(self, request: methods.DropImages) -> methods.Dropped:
+    async def _drop_images(self, request: image_methods.DropImages) -> image_methods.Dropped:
         return await self._db.write(images.drop, request, self._clock.now())
 
     async def _report_states(self, request: methods.ReportStates) -> Ack:

@@ -12,7 +12,7 @@ from kilonova.conductor.tools import Tools
 from kilonova.db.transaction import Transaction
 from kilonova.objects.signing_key import SigningKey
 from kilonova.rpcapi import api_to_conductor_images as of_api
-from kilonova.rpcapi import host_to_conductor as of_hosts
+from kilonova.rpcapi import host_to_conductor_images as of_hosts
 from kilonova.rpcapi.endpoint import Endpoint
 from kilonova.rpcapi.method import Ack
 

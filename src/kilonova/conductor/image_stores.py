@@ -8,22 +8,24 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from kilonova.base.errors import Forbidden, NotFound
+from kilonova.base.errors import Conflict, Forbidden, NotFound
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import image_stores as read_stores
 from kilonova.db.readers import images as read_images
 from kilonova.db.readers import instances as read_instances
-from kilonova.db.transaction import Transaction
+from kilonova.db.transaction import Snapshot, Transaction
 from kilonova.db.writers import image_stores as write_stores
 from kilonova.db.writers import signing_keys as write_keys
 from kilonova.images.signing import URL_LIFETIME, Permit, Use, check_grant, check_receipt, signed_url
+from kilonova.objects.fleet import FleetStore
 from kilonova.objects.ids import HostName, ImageId
 from kilonova.objects.image import SavedImage
 from kilonova.objects.image_store import StoreAddress, live_stores
 from kilonova.objects.instance import Instance
 from kilonova.objects.signing_key import IMAGE_URLS, SigningKey
+from kilonova.rpcapi.api_to_conductor_fleet import ForgetStore, StoreForgotten
 from kilonova.rpcapi.api_to_conductor_images import RecordCopy, ReportImageStore
-from kilonova.rpcapi.host_to_conductor import CompleteImage, FindImage, StoreUrl, StoreUrls
+from kilonova.rpcapi.host_to_conductor_images import CompleteImage, FindImage, StoreUrl, StoreUrls
 
 KEY_AGE = timedelta(days=1)
 """The age of a key at which the next one is made.  A retired key is deleted after the same time: everything that it has
@@ -73,6 +75,29 @@ def record_saved(tx: Transaction, image_id: ImageId, request: CompleteImage) -> 
     saved = SavedImage(request.size, request.virtual_size, request.md5, request.sha512, request.stores, request.receipt)
     check_receipt(image_id, request.attempt, saved, read_stores.keys(tx))
     record_stores(tx, image_id, saved.stores)
+
+
+def stores(snapshot: Snapshot, now: datetime) -> list[FleetStore]:
+    """The stores that have an address, by URL, and what they have."""
+    newest = {one.store_id: one for one in sorted(read_stores.addresses(snapshot), key=lambda one: one.seen_at)}
+    copies = read_stores.copies_by_store(snapshot)
+    found = (
+        FleetStore(one.store_id, one.url, one.is_live(now), one.seen_at, *copies.get(one.store_id, (0, 0)))
+        for one in newest.values()
+    )
+    return sorted(found, key=lambda store: store.url)
+
+
+def forget(tx: Transaction, request: ForgetStore, now: datetime) -> StoreForgotten:
+    """Delete the store and its copies.  If it returns, it reports itself and its files again, and nothing is lost.
+    Raises NotFound, Conflict."""
+    known = next((one for one in stores(tx, now) if one.store_id == request.store_id), None)
+    if known is None:
+        raise NotFound(f"There is no image store {request.store_id}: `kilonova fleet status` lists them.")
+    if known.live:
+        raise Conflict(f"The image store {known.store_id} is live at {known.url}: stop its API processes first.")
+    write_stores.delete_store(tx, known.store_id)
+    return StoreForgotten(known.images, known.sole)
 
 
 def sources(tx: Transaction, request: FindImage, draw: Draw) -> StoreUrls:

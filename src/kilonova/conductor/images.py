@@ -25,7 +25,7 @@ from kilonova.objects.image import Image, ImageRef, ImageStatus
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import Verb
 from kilonova.rpcapi.api_to_conductor import PutImage
-from kilonova.rpcapi.host_to_conductor import BeginImage, CompleteImage, DropImages, Dropped, ImageBegun
+from kilonova.rpcapi.host_to_conductor_images import BeginImage, CompleteImage, DropImages, Dropped, ImageBegun
 
 
 def forget_with(tx: Transaction, instance: Instance, superseded: Iterable[Action]) -> list[ImageId]:

@@ -7,7 +7,7 @@ from typing import TypeVar
 import structlog
 
 from kilonova.base.clock import Clock
-from kilonova.conductor import aggregates, signing_keys
+from kilonova.conductor import aggregates, image_stores, signing_keys
 from kilonova.conductor.hosts import fleet_status, forgotten, register, reports
 from kilonova.conductor.hosts.adoption import Adoption
 from kilonova.conductor.hosts.liveness import Liveness
@@ -60,6 +60,7 @@ class OperatorEndpoint:
         endpoint.on(methods.ROTATE_SIGNING_KEY, self._rotate_signing_key)
         endpoint.on(fleet_methods.READ_FLEET, self._read_fleet)
         endpoint.on(fleet_methods.READ_HOSTS, self._read_hosts)
+        endpoint.on(fleet_methods.FORGET_STORE, self._forget_store)
         return endpoint
 
     async def _forget_host(self, request: methods.ForgetHost, _peer: str) -> methods.Forgotten:
@@ -68,6 +69,11 @@ class OperatorEndpoint:
         heard = known is not None and self._liveness.is_fresh(host, known.epoch)
         done = await self._db.write(forgotten.forget, host, self._clock.now(), heard=heard)
         log.warning("an operator gave up a host", host=host, servers=done.servers, deletes=done.deletes)
+        return done
+
+    async def _forget_store(self, request: fleet_methods.ForgetStore, _peer: str) -> fleet_methods.StoreForgotten:
+        done = await self._db.write(image_stores.forget, request, self._clock.now())
+        log.warning("an operator gave up an image store", store=request.store_id, images=done.images, sole=done.sole)
         return done
 
     async def _report(self, request: methods.ReportService, _peer: str) -> methods.Reported:

@@ -22,6 +22,7 @@ from kilonova.rpcapi import api_to_conductor_fleet as fleet
 from kilonova.rpcapi import api_to_conductor_identity as identity
 from kilonova.rpcapi import api_to_conductor_images as image_stores
 from kilonova.rpcapi import host_to_conductor as host
+from kilonova.rpcapi import host_to_conductor_images as host_images
 from kilonova.rpcapi import to_host as compute
 from kilonova.rpcapi.method import methods_of
 
@@ -100,6 +101,7 @@ _RPC: Mapping[str, ModuleType] = {
     "API to conductor, administration (`conductor.operators`)": operators,
     "API to conductor: the fleet (`conductor.operators`)": fleet,
     "Host to conductor (`conductor.host.<host>`)": host,
+    "Host to conductor: images (`conductor.host.<host>`)": host_images,
     "To a host (`compute.<host>`)": compute,
 }
 

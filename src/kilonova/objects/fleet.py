@@ -80,3 +80,16 @@ class DatabaseVersion:
     kind: str
     version: str
     revision: str
+
+
+@dataclass(frozen=True, slots=True)
+class FleetStore:
+    """An image store: the URL and the time of its newest report, the number of its images, and of those that no other
+    store has.  `live`: new copies are stored there."""
+
+    store_id: str
+    url: str
+    live: bool
+    seen_at: datetime
+    images: int = 0
+    sole: int = 0

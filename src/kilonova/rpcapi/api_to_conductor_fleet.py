@@ -4,7 +4,8 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from kilonova.objects.fleet import DatabaseVersion, FleetHost, FleetProcess, OpenWork, Outbox
+from kilonova.base.errors import Conflict, NotFound
+from kilonova.objects.fleet import DatabaseVersion, FleetHost, FleetProcess, FleetStore, OpenWork, Outbox
 from kilonova.objects.ids import HostName
 from kilonova.rpcapi.api_to_conductor_admin import SUBJECT
 from kilonova.rpcapi.method import Method
@@ -28,6 +29,7 @@ class FleetStatus:
     work: OpenWork
     outbox: Outbox
     problems: tuple[str, ...] = ()
+    stores: tuple[FleetStore, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +45,21 @@ class FleetHosts:
 
     hosts: tuple[FleetHost, ...] = field(default_factory=tuple[FleetHost, ...])
     more: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetStore:
+    """The image store will never return."""
+
+    store_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class StoreForgotten:
+    """How many copies of images the store had, and of how many images they were the last copy."""
+
+    images: int
+    sole: int
 
 
 READ_FLEET = Method(
@@ -63,5 +80,14 @@ READ_HOSTS = Method(
     "One page of the hosts of the fleet, with their capacity.",
     timeout_s=10,
     changes=False,
+    since=2,
+)
+FORGET_STORE = Method(
+    SUBJECT,
+    "forget_store",
+    ForgetStore,
+    StoreForgotten,
+    "Delete the record of an image store and of its copies. Conflict: the store is live. NotFound: there is none.",
+    (NotFound, Conflict),
     since=2,
 )

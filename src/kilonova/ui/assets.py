@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The page's files in memory, each with its entity tag and its compressed form.
+"""The page's files in memory, each with its entity tag.
 
-They are read once, at the first request, because a service whose page nobody opens should not pay for it.  A digest of
-all files is their version.  `index.html` names files as `/ui/static/...`; here each of these names receives the
+They are read at the first request, and each is compressed at its own first request: a service whose page nobody opens
+should not pay for it, nor a first load for all files (measured: 11 ms to read, 260 ms to compress).  A digest of all
+files is their version.  `index.html` names files as `/ui/static/...`; here each of these names receives the
 version, so that a browser may keep a file for as long as it likes.  Modules import each other by relative names, and so
 they stay below the version.
 """
@@ -38,18 +39,17 @@ _TYPES: Mapping[str, str] = {
 _TEXT = "text/plain; charset=utf-8"
 """The type of every other file: licences."""
 _PACKED = frozenset({".ico", ".png", ".woff2"})
-"""Compressed already."""
 _IMPORT_MAP = re.compile(rb'<script type="importmap">(.*?)</script>', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """One file.  `gzipped` is None where compression saves nothing."""
+    """One file.  `is_packed`: it is compressed already."""
 
     content_type: str
     body: bytes
     etag: str
-    gzipped: bytes | None
+    is_packed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,7 @@ class Assets:
     def __init__(self, workers: Workers, root: Path = STATIC) -> None:
         self._workers, self._root = workers, root
         self._page: Page | None = None
+        self._gzipped: dict[str, bytes] = {}
         self._reading = asyncio.Lock()
 
     async def page(self) -> Page:
@@ -77,6 +78,15 @@ class Assets:
             if self._page is None:
                 self._page = await self._workers.run(partial(read, self._root))
             return self._page
+
+    async def gzipped(self, asset: Asset) -> bytes | None:
+        """The file compressed; None where that saves nothing."""
+        if asset.is_packed:
+            return None
+        found = self._gzipped.get(asset.etag)
+        if found is None:
+            found = self._gzipped[asset.etag] = await self._workers.run(_gzip, asset.body)
+        return found if len(found) < len(asset.body) else None
 
 
 def read(root: Path) -> Page:
@@ -93,9 +103,11 @@ def read(root: Path) -> Page:
 
 def _asset(name: str, body: bytes) -> Asset:
     suffix = Path(name).suffix
-    packed = body if suffix in _PACKED else gzip.compress(body, mtime=0)
-    etag = hashlib.sha256(body).hexdigest()[:32]
-    return Asset(_TYPES.get(suffix, _TEXT), body, etag, packed if len(packed) < len(body) else None)
+    return Asset(_TYPES.get(suffix, _TEXT), body, hashlib.sha256(body).hexdigest()[:32], suffix in _PACKED)
+
+
+def _gzip(body: bytes) -> bytes:
+    return gzip.compress(body, mtime=0)
 
 
 def _script_hashes(index: bytes) -> tuple[str, ...]:

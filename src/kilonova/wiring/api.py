@@ -185,7 +185,7 @@ async def _look(db: "Database", keys: KeyRing) -> str:
         keys.signing()
         return ""
     except KilonovaError as exc:
-        return f"The API waits for the database, which a conductor creates. {exc.message}"
+        return f"The API waits for the database. {exc.message}"
 
 
 async def _read_keys(db: "Database", keys: KeyRing) -> None:

@@ -12,7 +12,7 @@ from kilonova.compute.image_uploads import ImageUploads
 from kilonova.compute.local_images import LocalImages
 from kilonova.images.store import ImageStore
 from kilonova.objects.ids import HostName, ImageId
-from kilonova.rpcapi.host_to_conductor import BeginImage, CompleteImage, DropImages, Dropped, ImageBegun
+from kilonova.rpcapi.host_to_conductor_images import BeginImage, CompleteImage, DropImages, Dropped, ImageBegun
 from kilonova.rpcapi.method import Ack, Method
 from tests import make
 

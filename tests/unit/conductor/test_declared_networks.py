@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kilonova.conductor.hosts import register
+from kilonova.conductor.hosts import fleet_status, register
 from kilonova.db.readers import addresses as read_addresses
 from kilonova.db.readers import instances as read_instances
 from kilonova.db.readers import servers
@@ -96,6 +96,8 @@ def test_hosts_that_disagree_about_a_wire_are_named_once_for_each_change(desk: D
         "make them equal in [network:lan] and [network:lan].",
     )
     assert report(desk, "h2", other) == ()
+    shown = desk.read(fleet_status.status, HostName("c1"), desk.now).problems
+    assert [("declare different values of" in one, "[network:lan]" in one) for one in shown] == [(True, True)] * 2
     assert report(desk, "h2", lan(last="192.0.2.11")) == ()  # a split range is no mistake
     assert report(desk, "h2", lan(cidr="198.51.100.0/24", gateway="", first="198.51.100.9", last="198.51.100.9")) == ()
 

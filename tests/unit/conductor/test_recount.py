@@ -36,7 +36,8 @@ from kilonova.objects.migration import ENDED
 from kilonova.objects.quota import Usage, usage_of
 from kilonova.objects.states import VERBS, PowerState, Verb
 from kilonova.rpcapi.api_to_conductor import AcceptAction, UpdateService
-from kilonova.rpcapi.host_to_conductor import BeginImage, CompleteImage, Finish, Observed, ReportStates
+from kilonova.rpcapi.host_to_conductor import Finish, Observed, ReportStates
+from kilonova.rpcapi.host_to_conductor_images import BeginImage, CompleteImage
 from tests import make, params
 from tests.unit.conductor.desk import Desk
 

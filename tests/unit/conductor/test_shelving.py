@@ -20,7 +20,7 @@ from kilonova.objects.ids import ActionId, ImageId
 from kilonova.objects.states import ActionState, PowerState, TaskState, Verb, VmState
 from kilonova.rpcapi.api_to_conductor import AcceptAction
 from kilonova.rpcapi.api_to_conductor_admin import AggregateHost, CreateAggregate
-from kilonova.rpcapi.host_to_conductor import BeginImage, CompleteImage, DropImages
+from kilonova.rpcapi.host_to_conductor_images import BeginImage, CompleteImage, DropImages
 from tests import make, params
 from tests.unit.conductor.desk import ONE, Desk
 

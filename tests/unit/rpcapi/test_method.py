@@ -27,6 +27,7 @@ from kilonova.rpc import wire
 from kilonova.rpc.memory import Fate, MemoryBus, MemoryHub
 from kilonova.rpcapi import api_to_conductor as conductor
 from kilonova.rpcapi import host_to_conductor as host
+from kilonova.rpcapi import host_to_conductor_images as host_images
 from kilonova.rpcapi import to_host as compute
 from kilonova.rpcapi.caller import Caller
 from kilonova.rpcapi.endpoint import Endpoint
@@ -175,7 +176,7 @@ def test_a_host_speaks_for_itself_only() -> None:
         run_virtually(checked(REQUEST, "h2"))
 
 
-@pytest.mark.parametrize("module", [compute, conductor, host])
+@pytest.mark.parametrize("module", [compute, conductor, host, host_images])
 def test_every_row_can_be_encoded_and_says_what_it_is(module: object) -> None:
     for row in methods_of(module).values():
         assert row.doc.endswith(".")

@@ -49,7 +49,7 @@ class Files:
         """Answer with the page."""
         page = await self.assets.page()
         policy = ("Content-Security-Policy", content_security_policy(page))
-        return _answer(call, page.index, _ASK_AGAIN, policy)
+        return await self._answer(call, page.index, _ASK_AGAIN, policy)
 
     async def file(self, call: Call) -> Reply:
         """Answer with one file.  A path that begins with the version never changes its contents."""
@@ -58,18 +58,18 @@ class Files:
         found = page.files.get(below)
         if found is None:
             raise NotFound("The page of this version has no such file: reload the page.")
-        return _answer(call, found, _ASK_AGAIN if below == path else _FOREVER)
+        return await self._answer(call, found, _ASK_AGAIN if below == path else _FOREVER)
 
-
-def _answer(call: Call, asset: Asset, keep: str, *more: tuple[str, str]) -> Reply:
-    packed = asset.gzipped is not None and _accepts_gzip(call.headers.get("accept-encoding", ""))
-    etag = f'"{asset.etag}-gz"' if packed else f'"{asset.etag}"'
-    headers = (*SAFE, *more, ("ETag", etag), ("Cache-Control", keep), ("Vary", "Accept-Encoding"))
-    if _has(call.headers.get("if-none-match", ""), etag):
-        return Reply(status=304, headers=headers)
-    if not packed or asset.gzipped is None:
-        return Reply(asset.body, headers=headers, content_type=asset.content_type)
-    return Reply(asset.gzipped, headers=(*headers, ("Content-Encoding", "gzip")), content_type=asset.content_type)
+    async def _answer(self, call: Call, asset: Asset, keep: str, *more: tuple[str, str]) -> Reply:
+        is_accepted = _accepts_gzip(call.headers.get("accept-encoding", ""))
+        packed = await self.assets.gzipped(asset) if is_accepted else None
+        etag = f'"{asset.etag}"' if packed is None else f'"{asset.etag}-gz"'
+        headers = (*SAFE, *more, ("ETag", etag), ("Cache-Control", keep), ("Vary", "Accept-Encoding"))
+        if _has(call.headers.get("if-none-match", ""), etag):
+            return Reply(status=304, headers=headers)
+        if packed is None:
+            return Reply(asset.body, headers=headers, content_type=asset.content_type)
+        return Reply(packed, headers=(*headers, ("Content-Encoding", "gzip")), content_type=asset.content_type)
 
 
 def _accepts_gzip(text: str) -> bool:

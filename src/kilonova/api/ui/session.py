@@ -5,8 +5,6 @@ The cookie lets the page have its token back after a reload, and is good for not
 header X-Auth-Token, which no browser adds by itself.
 """
 
-from starlette.requests import cookie_parser
-
 from kilonova.api.http.body import Lenient
 from kilonova.api.http.call import Call, Reply
 from kilonova.api.http.faults import HttpError
@@ -104,7 +102,12 @@ def _kept(call: Call, reply: Reply) -> Reply:
 
 
 def _cookie(call: Call) -> str:
-    return cookie_parser(call.headers.get("cookie", "")).get(COOKIE, "")
+    """The session's cookie; empty if there is none.  Other cookies of the host name may have any form."""
+    for pair in call.headers.get("cookie", "").split(";"):
+        name, _, value = pair.strip().partition("=")
+        if name == COOKIE:
+            return value
+    return ""
 
 
 def _set_cookie(call: Call, text: str) -> tuple[str, str]:

@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The state of the fleet for its operators.  Each function is one read transaction."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from kilonova.conductor import image_stores
 from kilonova.conductor.hosts import declared_networks
 from kilonova.db.readers import fleet as read_fleet
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.transaction import Snapshot
-from kilonova.objects.fleet import FleetHost
+from kilonova.objects.fleet import FleetHost, FleetStore
 from kilonova.objects.ids import HostName
+from kilonova.objects.image_store import LOST
 from kilonova.rpcapi.api_to_conductor_fleet import HOSTS_PER_PAGE, FleetHosts, FleetStatus
 
 RECENT = timedelta(hours=1)
@@ -20,7 +22,12 @@ MOST_PROBLEMS = 50
 
 def status(snapshot: Snapshot, conductor: HostName, now: datetime) -> FleetStatus:
     """Everything except the hosts."""
-    problems = (*contested(snapshot, now), *declared_networks.all_disagreements(read_hosts.list_nodes(snapshot)))
+    stores = tuple(image_stores.stores(snapshot, now))
+    problems = (
+        *contested(snapshot, now),
+        *declared_networks.all_disagreements(read_hosts.list_nodes(snapshot)),
+        *away(stores, now),
+    )
     return FleetStatus(
         conductor,
         now,
@@ -29,7 +36,19 @@ def status(snapshot: Snapshot, conductor: HostName, now: datetime) -> FleetStatu
         read_fleet.open_work(snapshot, now),
         read_fleet.outbox_state(snapshot, now),
         problems[:MOST_PROBLEMS],
+        stores,
     )
+
+
+def away(stores: Iterable[FleetStore], now: datetime) -> list[str]:
+    """A sentence for each image store that does not report itself."""
+    return [
+        f"The image store at {one.url} has not reported since {one.seen_at:%Y-%m-%d %H:%MZ}; {one.sole} of its "
+        f"{one.images} images have no other copy: start its API process, or give it up "
+        f"(`kilonova fleet forget-store {one.store_id}`)."
+        for one in stores
+        if now - one.seen_at > LOST
+    ]
 
 
 def contested(snapshot: Snapshot, now: datetime, only: HostName | None = None) -> list[str]:

@@ -19,11 +19,22 @@ def effective_roles() -> sa.Subquery:
     return sa.union(direct, by_group).subquery()
 
 
+def _roles_of() -> sa.Select[tuple[str]]:
+    has = effective_roles()
+    return sa.select(has.c.role).where(
+        has.c.user_id == sa.bindparam("user_id"),
+        has.c.target == sa.bindparam("target"),
+        has.c.target_id == sa.bindparam("target_id"),
+    )
+
+
+_ROLES_OF = _roles_of()
+
+
 def roles_of(snapshot: Snapshot, user_id: str, target_id: str, target: Target = Target.PROJECT) -> tuple[str, ...]:
     """Names of a user's roles on this target, those of the user's groups included, sorted; empty: none."""
-    has = effective_roles()
-    query = sa.select(has.c.role).where(has.c.user_id == user_id, has.c.target == target, has.c.target_id == target_id)
-    return tuple(sorted(snapshot.execute(query).scalars()))
+    of = {"user_id": user_id, "target": target, "target_id": target_id}
+    return tuple(sorted(snapshot.execute(_ROLES_OF, of).scalars()))
 
 
 def given_roles(snapshot: Snapshot, actor: Actor, actor_id: str, target: Target, target_id: str) -> list[str]:

@@ -25,10 +25,17 @@ NAMED = 5
 """The maximum number of a project's resources that the refusal of its deletion names."""
 
 
+# Built once: each check of a token reads them, and building a statement takes longer than reading the row.
+_USER = sa.select(users).where(users.c.id == sa.bindparam("id"))
+_PROJECT = sa.select(projects).where(projects.c.id == sa.bindparam("id"))
+_REVOKED = sa.select(revoked_tokens.c.audit_id).where(revoked_tokens.c.audit_id == sa.bindparam("audit_id"))
+
+
 def find_user(snapshot: Snapshot, *, user_id: str | None = None, name: str | None = None) -> User | None:
     """A user, by id or by name."""
-    query = sa.select(users).where(users.c.id == user_id if user_id is not None else users.c.name == name)
-    return USERS.load_first(snapshot.execute(query))
+    if user_id is not None:
+        return USERS.load_first(snapshot.execute(_USER, {"id": user_id}))
+    return USERS.load_first(snapshot.execute(sa.select(users).where(users.c.name == name)))
 
 
 def get_user(snapshot: Snapshot, user_id: str) -> User:
@@ -46,10 +53,9 @@ def list_users(snapshot: Snapshot) -> list[User]:
 
 def find_project(snapshot: Snapshot, *, project_id: str | None = None, name: str | None = None) -> Project | None:
     """A project, by id or by name."""
-    query = sa.select(projects).where(
-        projects.c.id == project_id if project_id is not None else projects.c.name == name
-    )
-    return PROJECTS.load_first(snapshot.execute(query))
+    if project_id is not None:
+        return PROJECTS.load_first(snapshot.execute(_PROJECT, {"id": project_id}))
+    return PROJECTS.load_first(snapshot.execute(sa.select(projects).where(projects.c.name == name)))
 
 
 def get_project(snapshot: Snapshot, project_id: str) -> Project:
@@ -145,8 +151,7 @@ def validity_of_token(snapshot: Snapshot, token: TokenFacts, now: datetime) -> V
     user = find_user(snapshot, user_id=token.user_id)
     if user is None or not user.enabled:
         return None
-    revoked = sa.select(revoked_tokens.c.audit_id).where(revoked_tokens.c.audit_id == token.audit_id)
-    if snapshot.execute(revoked).first() is not None:
+    if snapshot.execute(_REVOKED, {"audit_id": token.audit_id}).first() is not None:
         return None
     if token.credential_id is not None:
         credential = find_credential(snapshot, credential_id=token.credential_id)

@@ -43,3 +43,11 @@ def has_bytes(snapshot: Snapshot, image_id: ImageId) -> bool:
 def keys(snapshot: Snapshot) -> list[SigningKey]:
     """The keys of URLs, the newest first."""
     return [*reversed(signing_keys.of_purpose(snapshot, IMAGE_URLS))]
+
+
+def copies_by_store(snapshot: Snapshot) -> dict[str, tuple[int, int]]:
+    """For each store, the number of its copies, and how many of them are the only copy of their image."""
+    sole = sa.select(image_copies.c.image_id).group_by(image_copies.c.image_id).having(sa.func.count() == 1)
+    is_sole = sa.case((image_copies.c.image_id.in_(sole), 1), else_=0)
+    query = sa.select(image_copies.c.store_id, sa.func.count(), sa.func.sum(is_sole)).group_by(image_copies.c.store_id)
+    return {store_id: (copies, only) for store_id, copies, only in snapshot.execute(query)}

@@ -34,5 +34,11 @@ def delete_copy(tx: Transaction, image_id: ImageId, store_id: str) -> None:
     tx.execute(sa.delete(image_copies).where(*_is(image_id, store_id)))
 
 
+def delete_store(tx: Transaction, store_id: str) -> None:
+    """Delete the addresses and the copies of a store.  A store that is not recorded is not an error."""
+    for table in (image_stores, image_copies):
+        tx.execute(sa.delete(table).where(table.c.store_id == store_id))
+
+
 def _is(image_id: ImageId, store_id: str) -> tuple[sa.ColumnElement[bool], ...]:
     return (image_copies.c.image_id == image_id, image_copies.c.store_id == store_id)

@@ -29,5 +29,28 @@ export const usage = async (projectId, start) => {
   return (await request("compute", "GET", `/os-simple-tenant-usage/${encodeURIComponent(projectId)}`, { query })).data.tenant_usage;
 };
 
+/** Limits of Image, which Identity keeps. */
+export const OF_IMAGES = /** @type {const} */ (["image_count_total", "image_size_total"]);
+/** @typedef {{ limit: number, id: string | null, serviceId: string }} ImageLimit `id`: null where the default applies; the size is in MiB */
+
+/** @param {string} projectId @returns {Promise<Record<(typeof OF_IMAGES)[number], ImageLimit>>} */
+export async function imageLimits(projectId) {
+  const answers = await Promise.all([request("identity", "GET", "/registered_limits"), request("identity", "GET", "/limits", { query: { project_id: projectId } })]);
+  const [defaults, own] = [answers[0].data.registered_limits, answers[1].data.limits];
+  const found = OF_IMAGES.map((name) => {
+    const usual = defaults.find((/** @type {any} */ each) => each.resource_name === name);
+    const mine = own.find((/** @type {any} */ each) => each.resource_name === name);
+    return [name, { limit: mine?.resource_limit ?? usual.default_limit, id: mine?.id ?? null, serviceId: usual.service_id }];
+  });
+  return Object.fromEntries(found);
+}
+
+/** @param {string} projectId @param {(typeof OF_IMAGES)[number]} name @param {ImageLimit} now @param {number} limit */
+export function setImageLimit(projectId, name, now, limit) {
+  if (now.id) return request("identity", "PATCH", `/limits/${encodeURIComponent(now.id)}`, { body: { limit: { resource_limit: limit } } });
+  const body = { limits: [{ project_id: projectId, service_id: now.serviceId, resource_name: name, resource_limit: limit }] };
+  return request("identity", "POST", "/limits", { body });
+}
+
 /** @param {string} projectId */
 const path = (projectId) => `/os-quota-sets/${encodeURIComponent(projectId)}`;

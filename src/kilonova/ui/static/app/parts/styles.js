@@ -14,23 +14,18 @@ export function loadStyle(href) {
 }
 
 /**
- * The document for a library that makes `style` elements and `style` attributes.  The text of such an element becomes a
- * style sheet object, and that of such an attribute an object's property: both are permitted.
- * @returns {Document}
+ * Until the returned function is called, `style` elements and `style` attributes that a library makes are permitted: the
+ * text of such an element becomes a style sheet object, and that of such an attribute an object's property.
  */
-export const documentWithStyleSheets = () =>
-  new Proxy(document, {
-    get(target, name) {
-      if (name === "createElement") return create;
-      const value = Reflect.get(target, name, target);
-      return typeof value === "function" ? value.bind(target) : value;
-    },
-  });
+export function permitStyles() {
+  document.createElement = /** @type {typeof document.createElement} */ (create);
+  return () => void Reflect.deleteProperty(document, "createElement");
+}
 
-/** @param {string} tag */
-function create(tag) {
+/** @param {string} tag @param {ElementCreationOptions} [options] */
+function create(tag, options) {
   if (tag === "style") return styleElement();
-  const element = document.createElement(tag);
+  const element = Document.prototype.createElement.call(document, tag, options);
   element.setAttribute = (name, value) => {
     if (name === "style") element.style.cssText = value;
     else Element.prototype.setAttribute.call(element, name, value);
@@ -40,7 +35,7 @@ function create(tag) {
 
 /** In the place of a style element: a template, which shows nothing. */
 function styleElement() {
-  const element = document.createElement("template");
+  const element = Document.prototype.createElement.call(document, "template");
   const sheet = new CSSStyleSheet();
   document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];
   Object.defineProperty(element, "textContent", { set: (text) => sheet.replaceSync(text), get: () => "" });

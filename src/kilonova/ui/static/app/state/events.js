@@ -34,6 +34,9 @@ export function listen(hear) {
 /** @param {Change} change */
 const tell = (change) => [...listeners].forEach((hear) => hear(change));
 
+/** Tell the page of a change that it made itself: not every change has an event. @param {string} id of a server */
+export const announce = (id) => tell({ kind: "server", id });
+
 /** Read changes as long as somebody is logged in. */
 export function followSession() {
   effect(() => {

@@ -58,8 +58,8 @@ export function holdServers() {
   return () => void (users -= 1);
 }
 
-/** Read a server again soon: something has been done to it. @param {string} id */
-export function touch(id) {
+/** Read a server again soon: something has happened to it. @param {string} id */
+function touch(id) {
   changed.add(id);
   timer ??= setTimeout(readTouched, TOGETHER_MS);
 }

@@ -137,8 +137,8 @@ export const servers = {
   "figures.read": "read",
   "figures.write": "written",
   "figures.net": "Network",
-  "figures.received": "received",
-  "figures.sent": "sent",
+  "figures.received": "in",
+  "figures.sent": "out",
 
   "placement.title": "Placement",
   "placement.chosen": "{host} was chosen",

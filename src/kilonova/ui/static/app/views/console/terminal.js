@@ -9,7 +9,7 @@ import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import * as api from "../../api/servers.js";
 import { html } from "../../html.js";
-import { documentWithStyleSheets, loadStyle } from "../../parts/styles.js";
+import { loadStyle, permitStyles } from "../../parts/styles.js";
 import { sentence } from "../../parts/toast.js";
 import { t } from "../../words/index.js";
 import { socketAddress } from "./address.js";
@@ -46,7 +46,8 @@ export function SerialTerminal({ id, address, beside }) {
  * @param {(phase: Phase, reason: string) => void} tell
  */
 function connect(id, given, place, tell) {
-  const terminal = new Terminal({ scrollback: SCROLLBACK, convertEol: false, cursorBlink: true, screenReaderMode: true, documentOverride: documentWithStyleSheets() });
+  const forbid = permitStyles();
+  const terminal = new Terminal({ scrollback: SCROLLBACK, convertEol: false, cursorBlink: true, screenReaderMode: true });
   const fit = new FitAddon();
   terminal.loadAddon(fit);
   /** @type {WebSocket | null} */
@@ -67,6 +68,7 @@ function connect(id, given, place, tell) {
     resize.disconnect();
     socket?.close();
     terminal.dispose();
+    forbid();
   };
 }
 

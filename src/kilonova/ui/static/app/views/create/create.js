@@ -9,7 +9,7 @@ import { pairs, readList } from "../../parts/pairs.js";
 import { toast } from "../../parts/toast.js";
 import { go, place } from "../../router.js";
 import { flavors, images, keypairs, networks, serverGroups, zones } from "../../state/resources.js";
-import { touch } from "../../state/servers.js";
+import { announce } from "../../state/events.js";
 import { memory, size, t } from "../../words/index.js";
 import { base64, body, command } from "./request.js";
 import { UserData } from "./userdata.js";
@@ -71,7 +71,7 @@ export default function CreateServer() {
 async function send(values) {
   const created = await api.create(body(values));
   draft = null;
-  touch(created.id);
+  announce(created.id);
   const many = Number(values.count) > 1;
   toast("ok", t("create.accepted", { name: values.name }));
   go(many ? "/servers" : `/servers/${created.id}`);

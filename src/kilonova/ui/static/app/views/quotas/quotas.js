@@ -11,12 +11,12 @@ import { listen } from "../../state/events.js";
 import { everyProject, projectName } from "../../state/resources.js";
 import { isAdmin, subject } from "../../state/session.js";
 import { useWatched } from "../../state/watched.js";
-import { known, memory, size, t } from "../../words/index.js";
+import { known, memory, t } from "../../words/index.js";
 import { openEdit } from "./edit.js";
+import { Images } from "./images.js";
 
 const DAYS = 30;
 const PAUSE_MS = 500;
-const MIB = 1048576;
 
 export default function Quotas() {
   const own = subject.value?.project?.id ?? "";
@@ -41,7 +41,7 @@ export default function Quotas() {
           ${api.COUNTED.map((each) => html`<${Meter} key=${each} label=${t(`quota.${each}`)} used=${quotas[each].in_use} limit=${quotas[each].limit} text=${each === "ram" ? memory : undefined} />`)}
         </section>
         <div class="stack">
-          ${projectId === own && html`<${Images} />`}
+          <${Images} projectId=${projectId} isOwn=${projectId === own} key=${`images ${projectId}`} />
           <${Past} projectId=${projectId} key=${projectId} />
           <section class="panel" aria-labelledby="single-head"><header><h2 id="single-head">${t("quota.single")}</h2></header>
             ${api.SINGLE.map((each) => html`<div class="meter" key=${each}><span class="meter-label">${t(`quota.${each}`)}</span><span class="meter-words">${quotas[each].limit < 0 ? t("quota.none") : t("quota.most", { limit: quotas[each].limit })}</span></div>`)}</section>
@@ -65,19 +65,6 @@ const ProjectChoice = ({ at }) => html`
   <select class="choice" aria-label=${t("server.project")} value=${at} onChange=${(/** @type {any} */ event) => setQuery({ project: event.currentTarget.value })}>
     ${(everyProject.items.value ?? [{ id: at, name: projectName(at) }]).map((project) => html`<option key=${project.id} value=${project.id} selected=${project.id === at}>${project.name}</option>`)}
   </select>`;
-
-/** The limits of Image, which the API tells for the project of the session. */
-function Images() {
-  const { value, error, read } = useWatched(api.images, "");
-  const found = value.value;
-  return html`
-    <section class="panel" aria-labelledby="images-head"><header><h2 id="images-head">${t("nav.images")}</h2></header>
-      ${Boolean(error.value) && html`<${Failure} error=${error.value} again=${read} />`}
-      ${found && html`
-        <${Meter} label=${t("quota.images")} used=${found.image_count_total.usage} limit=${found.image_count_total.limit} />
-        <${Meter} label=${t("quota.imageBytes")} used=${found.image_size_total.usage} limit=${found.image_size_total.limit} text=${(/** @type {number} */ mib) => size(mib * MIB)} />`}
-    </section>`;
-}
 
 /** What the servers of a project have used. @param {{ projectId: string }} props */
 function Past({ projectId }) {

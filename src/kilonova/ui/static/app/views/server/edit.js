@@ -5,7 +5,7 @@ import { html } from "../../html.js";
 import { closeDialog, openDialog } from "../../parts/dialog.js";
 import { Field, useForm } from "../../parts/form.js";
 import { FormDialog } from "../../parts/formdialog.js";
-import { touch } from "../../state/servers.js";
+import { announce } from "../../state/events.js";
 import { listText, pairs, pairsText, readList } from "../../parts/pairs.js";
 import { t } from "../../words/index.js";
 
@@ -21,7 +21,7 @@ function Edit({ server }) {
     paths: { "server.name": "name", "server.description": "description" },
     send: async ({ name, description }) => {
       await api.update(server.id, { name, description: description || null });
-      touch(server.id);
+      announce(server.id);
       closeDialog();
     },
   });
@@ -33,18 +33,18 @@ function Edit({ server }) {
   <//>`;
 }
 
-/** @param {Server} server @param {() => void} changed */
-export const openMetadata = (server, changed) => openDialog(() => html`<${Metadata} server=${server} changed=${changed} />`);
+/** @param {Server} server */
+export const openMetadata = (server) => openDialog(() => html`<${Metadata} server=${server} />`);
 
-/** @param {{ server: Server, changed: () => void }} props */
-function Metadata({ server, changed }) {
+/** @param {{ server: Server }} props */
+function Metadata({ server }) {
   const form = useForm({
     initial: { metadata: pairsText(server.metadata) },
     paths: { metadata: "metadata" },
     check: ({ metadata }) => pairs(metadata).errors("metadata"),
     send: async ({ metadata }) => {
       await api.setMetadata(server.id, pairs(metadata).found);
-      changed();
+      announce(server.id);
       closeDialog();
     },
   });
@@ -54,17 +54,17 @@ function Metadata({ server, changed }) {
   <//>`;
 }
 
-/** @param {Server} server @param {() => void} changed */
-export const openTags = (server, changed) => openDialog(() => html`<${Tags} server=${server} changed=${changed} />`);
+/** @param {Server} server */
+export const openTags = (server) => openDialog(() => html`<${Tags} server=${server} />`);
 
-/** @param {{ server: Server, changed: () => void }} props */
-function Tags({ server, changed }) {
+/** @param {{ server: Server }} props */
+function Tags({ server }) {
   const form = useForm({
     initial: { tags: listText(server.tags) },
     paths: { tags: "tags" },
     send: async ({ tags }) => {
       await api.setTags(server.id, readList(tags));
-      changed();
+      announce(server.id);
       closeDialog();
     },
   });

@@ -13,18 +13,18 @@ import { Figures } from "./figures.js";
 
 /** @typedef {import("../../api/servers.js").Server} Server */
 
-/** @param {{ server: Server, changed: () => void }} props */
-export const Overview = ({ server, changed }) => html`
+/** @param {{ server: Server }} props */
+export const Overview = ({ server }) => html`
   <div class="panels">
     <section class="panel panel-wide" aria-label=${t("server.facts")}><${Facts} rows=${facts(server)} /></section>
     <${Figures} server=${server} />
     <${Addresses} server=${server} />
     <section class="panel" aria-labelledby="tags-head">
-      <header><h2 id="tags-head">${t("server.tags")}</h2><button type="button" class="small" onClick=${() => openTags(server, changed)}>${t("tags.edit")}</button></header>
+      <header><h2 id="tags-head">${t("server.tags")}</h2><button type="button" class="small" onClick=${() => openTags(server)}>${t("tags.edit")}</button></header>
       ${server.tags.length === 0 ? html`<p class="dim">${t("tags.none")}</p>` : html`<p>${server.tags.map((tag) => html`<span class="tag" key=${tag}>${tag}</span>`)}</p>`}
     </section>
     <section class="panel" aria-labelledby="metadata-head">
-      <header><h2 id="metadata-head">${t("server.metadata")}</h2><button type="button" class="small" onClick=${() => openMetadata(server, changed)}>${t("metadata.edit")}</button></header>
+      <header><h2 id="metadata-head">${t("server.metadata")}</h2><button type="button" class="small" onClick=${() => openMetadata(server)}>${t("metadata.edit")}</button></header>
       ${Object.keys(server.metadata).length === 0 ? html`<p class="dim">${t("metadata.none")}</p>` : html`<${Facts} rows=${Object.entries(server.metadata)} />`}
     </section>
   </div>`;

@@ -50,7 +50,7 @@ export default function ServerPage({ id, tab = "overview" }) {
       <${Tabs} label=${server.name} at=${tab} tabs=${TABS.map((name) => ({
         name, text: t(`server.tab.${name}`), path: `/servers/${id}${name === "overview" ? "" : `/${name}`}`,
       }))} />
-      ${tab === "overview" && html`<${Overview} server=${server} changed=${read} />`}
+      ${tab === "overview" && html`<${Overview} server=${server} />`}
       ${tab === "actions" && html`<${Actions} server=${server} />`}
       ${tab === "console" && html`<${Console} server=${server} />`}
     <//>`;

@@ -3,8 +3,7 @@
 import { ApiError } from "../../api/client.js";
 import * as api from "../../api/servers.js";
 import { sentence, toast, toastError } from "../../parts/toast.js";
-import { listen } from "../../state/events.js";
-import { touch } from "../../state/servers.js";
+import { announce, listen } from "../../state/events.js";
 import { t } from "../../words/index.js";
 
 /** @typedef {import("../../api/servers.js").Server} Server */
@@ -38,7 +37,7 @@ export const title = (kind) => t(/** @type {Word} */ (`action.${kind.name}`));
 /** @param {ActionKind} kind @param {Server} server @param {Record<string, any>} values */
 async function send(kind, server, values) {
   const answer = kind.api === "delete" ? await api.remove(server.id) : await api.act(server.id, kind.body(values, server));
-  touch(server.id);
+  announce(server.id);
   return answer;
 }
 
