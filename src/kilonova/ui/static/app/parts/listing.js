@@ -45,7 +45,7 @@ export function Listing(props) {
   const words = (query.get("q") ?? "").toLowerCase().split(/\s+/).filter(Boolean);
   const value = filter ? query.get(filter.name) : null;
   const found = (rows ?? []).filter((row) => (!value || filter?.of(row) === value) && words.every((word) => searchText(row).toLowerCase().includes(word)));
-  const count = rows && html`<span class="count">${t("list.count", { shown: found.length, all: rows.length })}</span>`;
+  const count = rows && rows.length > 0 && html`<span class="count">${t("list.count", { shown: found.length, all: rows.length })}</span>`;
   return html`
     <${Page} title=${title} command=${props.command} buttons=${props.buttons} beside=${count}>
       <div class="toolbar">
