@@ -20,6 +20,7 @@ from lab.mutant import Edit, Mutant, one
 from lab.mutants_of_actions import MUTANTS_OF_ACTIONS
 from lab.mutants_of_api_processes import MUTANTS_OF_API_PROCESSES
 from lab.mutants_of_conductors import MUTANTS_OF_CONDUCTORS
+from lab.mutants_of_consoles import MUTANTS_OF_CONSOLES
 from lab.mutants_of_disks import MUTANTS_OF_DISKS
 from lab.mutants_of_edge import MUTANTS_OF_EDGE
 from lab.mutants_of_gone import MUTANTS_OF_GONE
@@ -48,6 +49,7 @@ MUTANTS: Sequence[Mutant] = (
     *MUTANTS_OF_DISKS,
     *MUTANTS_OF_EDGE,
     *MUTANTS_OF_CONDUCTORS,
+    *MUTANTS_OF_CONSOLES,
     *MUTANTS_OF_GONE,
     *MUTANTS_OF_HOSTS,
     *MUTANTS_OF_IMAGES,

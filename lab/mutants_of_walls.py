@@ -86,9 +86,9 @@ MUTANTS_OF_WALLS: Sequence[Mutant] = (
     one(
         "a console's session that ends with the right to it",
         "tests/service/test_api_consoles.py::test_a_session_and_an_unused_url_end_with_the_right_to_them",
-        "api/console_socket.py",
-        "return POLICY_VIOLATION,",
-        "continue  #",
+        "api/consoles/access.py",
+        'return "The right to use',
+        'continue  # "The right to use',
     ),
     one(
         "the quota of images that are on their way in",

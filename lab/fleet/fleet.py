@@ -62,6 +62,9 @@ compute_driver = {driver}
 report_interval = {pace.report_s}
 action_poll_interval = {pace.poll_s}
 
+[console]
+listen = 127.0.0.1:0
+
 [libvirt]
 connection_uri = {uri}
 """

@@ -98,6 +98,12 @@ def test_the_life_of_a_server(openstack: Client, image: str, tmp_path: Path, eve
 
     eventually(lambda: "4711" in openstack.plain("console", "log", "show", "first"), within_s=90)
 
+    for kind, address in (("--novnc", "http://127.0.0.1:"), ("--serial", "ws://127.0.0.1:")):
+        found = openstack("console", "url", "show", kind, "first")
+        assert found["url"].startswith(address)
+        assert f"/console/{found['protocol']}/{made['id']}?token=" in found["url"]
+    assert "(protocol vnc, type novnc)" in openstack.refused("console", "url", "show", "--spice", "first")
+
     openstack.plain("server", "stop", "first")
     eventually(lambda: openstack("server", "show", "first")["status"] == "SHUTOFF", within_s=90)
     openstack.plain("server", "start", "first")

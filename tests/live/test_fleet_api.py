@@ -72,16 +72,6 @@ def test_reads_of_a_host_go_over_the_bus(fleet: Fleet) -> None:
     assert "uptime" in hypervisor
 
 
-def test_a_console_that_no_process_can_open_is_refused_in_words(fleet: Fleet) -> None:
-    (api,) = start(fleet, "a")
-    server = api.create(raw_image(fleet, api))
-    api.wait_status(server, "ACTIVE")
-    body = {"remote_console": {"protocol": "serial", "type": "serial"}}
-    reply = api.http.post(f"/compute/v2.1/servers/{server}/remote-consoles", json=body)
-    assert reply.status_code == 501
-    assert "console log show" in reply.json()["notImplemented"]["message"]
-
-
 def test_a_process_without_a_database_waits_and_says_so(fleet: Fleet) -> None:
     api = fleet.api_server().start()
     wait_for(lambda: "not ready yet" in api.service.said(), why=api.last_words)

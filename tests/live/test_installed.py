@@ -25,6 +25,8 @@ from lab.counting import cannot_run
 from lab.pieces import TOOLS, build_environment
 from lab.system_libvirtd import PrivateSystemLibvirtd
 from tests.live.box import GUEST_IMAGE, libvirt_box, wait_for
+from tests.live.test_screens import first_picture
+from tests.rfb import colours
 
 pytestmark = pytest.mark.live
 
@@ -193,6 +195,7 @@ def _as_the_services_user(daemon: PrivateSystemLibvirtd, environment: Path, grou
         said = lambda: str(box.act(server_id, {"os-getConsoleOutput": {}}, 200)["output"])  # noqa: E731
         wait_for(lambda: "hostname=modest" in said(), within_s=90, why=said)
         assert (state / "instances" / server_id / "console.log").stat().st_uid == 0
+        assert len(colours(first_picture(box, server_id))) > 1  # QEMU has another user than the service
         for status in ("ACTIVE", "SHUTOFF"):  # the copy is QEMU's file, then one of ours
             image = box.act(server_id, {"createImage": {"name": status}})["image_id"]
             box.wait_status(server_id, status)

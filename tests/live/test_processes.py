@@ -272,12 +272,12 @@ def test_options_of_a_nova_conf_that_are_not_ours_are_named_once(fleet: Fleet) -
     fleet.conductor.start().ready()  # which refuses a database that it would not use
     with fleet.config.open("a") as file:
         file.write(
-            "[vnc]\nenabled = true\n[libvirt]\ninject_key = 1\n[database]\nconnection = mysql://n:hunter2@db/n\n"
+            "[vnc]\nserver_listen = ::1\n[libvirt]\ninject_key = 1\n[database]\nconnection = mysql://n:hunter2@db/n\n"
         )
     fleet.compute.start().ready()
     said = fleet.compute.said()
     assert said.count("ignoring options that Kilonova does not have") == 1
-    assert "libvirt.inject_key, vnc.enabled" in said
+    assert "libvirt.inject_key, vnc.server_listen" in said
     assert "a host needs no database" in said
     assert "hunter2" not in said
 

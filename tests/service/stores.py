@@ -16,6 +16,7 @@ import httpx
 from starlette.types import Message, Receive, Scope, Send
 
 from kilonova.api.app import ApiDeps, create_app
+from kilonova.api.consoles.hosts import HostConsoles
 from kilonova.api.http.disk_space import DiskSpace
 from kilonova.api.http.login_limits import LoginLimits
 from kilonova.api.http.policy import Policy
@@ -35,7 +36,6 @@ from kilonova.conductor.bootstrap import ROLES, FirstAdmin
 from kilonova.config.load import Settings, load
 from kilonova.db.engine import Database
 from kilonova.db.readers import image_stores as read_stores
-from kilonova.identity.console_tokens import ConsoleTokens
 from kilonova.identity.key_ring import OneKey
 from kilonova.identity.passwords import Passwords
 from kilonova.identity.tokens import Subject, TokenMinter
@@ -198,8 +198,8 @@ async def _node(root: Path, listening: socket.socket, stores: Stores, tasks: Sup
         settings=settings.api,
         quotas=settings.quota,
         console=settings.console,
-        consoles=None,
-        console_tokens=ConsoleTokens(clock, 600),
+        console_ttl_s=600,
+        consoles=HostConsoles(),
         disk_space=DiskSpace(root, DaemonWorkers("room", 1), stores.db, tasks),
         ready=lambda: (True, ""),
         metrics=metrics,

@@ -1,90 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Serial consoles: their URLs, and the websocket behind them."""
 
-import asyncio
 import logging
 import os
-import socket
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.asyncio.client import connect
 
 from kilonova.api.http.wire import WEBSOCKET_MESSAGE_BYTES
 from kilonova.cmd.console import session
 from kilonova.objects.ids import InstanceId
-from kilonova.virt.fake import FakeDriver
-from kilonova.virt.fake.machine import FakeHypervisor
-from tests.service.api import Api, message, running_api
+from tests.service.api import message
+from tests.service.consoles import BINARY, SERIAL, desk, heard, until_closed
 from tests.service.people import as_user, identity, role_id, user
-
-SERIAL = {"remote_console": {"protocol": "serial", "type": "serial"}}
-BINARY: Any = ["binary"]
-
-
-@dataclass
-class ConsoleClient:
-    """A server that runs, and the API on a real port."""
-
-    api: Api
-    server_id: str
-    port: int
-
-    async def url(self) -> str:
-        path = f"/servers/{self.server_id}/remote-consoles"
-        headers = {"Host": f"127.0.0.1:{self.port}"}
-        reply = await self.api.compute("POST", path, SERIAL, headers=headers)
-        assert reply.status_code == 200, reply.text
-        return reply.json()["remote_console"]["url"]
-
-    async def open(self, **more: Any) -> ClientConnection:
-        return await connect(await self.url(), **{"subprotocols": BINARY, **more})
-
-    @property
-    def hypervisor(self) -> FakeHypervisor:
-        driver = self.api.cloud.box.manager.driver
-        assert isinstance(driver, FakeDriver)
-        return driver.hypervisor
-
-    async def refused(self, url: str, **more: Any) -> InvalidStatus:
-        with pytest.raises(InvalidStatus) as refusal:
-            await connect(url, **{"subprotocols": BINARY, **more})
-        return refusal.value
-
-
-@asynccontextmanager
-async def desk(overrides: Mapping[tuple[str, str], Any] | None = None) -> AsyncGenerator[ConsoleClient]:
-    async with running_api(overrides) as api:
-        listener = socket.create_server(("127.0.0.1", 0))
-        server = api.cloud.box.server()
-        serving = asyncio.ensure_future(server.serve(sockets=[listener]))
-        try:
-            yield ConsoleClient(api, await api.server(await api.image()), listener.getsockname()[1])
-        finally:
-            server.stop()
-            await serving
-            listener.close()
-
-
-async def heard(console: ClientConnection, what: bytes) -> None:
-    said = b""
-    while what not in said:
-        data = await console.recv()
-        assert isinstance(data, bytes)
-        said += data
-
-
-async def until_closed(console: ClientConnection) -> None:
-    try:
-        while True:
-            await console.recv()
-    except ConnectionClosed:
-        return
 
 
 async def test_keys_may_come_from_a_file(tmp_path: Path) -> None:
@@ -112,7 +42,8 @@ async def test_a_token_opens_once_and_another_servers_console_never() -> None:
         url = await d.url()
         async with await connect(url, subprotocols=BINARY):
             assert (await d.refused(url)).response.status_code == 401
-        for wrong in (url.partition("?")[0], url + "x", url.replace("serial-console", "other")):
+        other = (await d.url()).replace("/serial/", "/vnc/")
+        for wrong in (url.partition("?")[0], url + "x", url.replace("/console/", "/other/"), other):
             assert (await d.refused(wrong)).response.status_code in (401, 404)
 
 
@@ -194,7 +125,13 @@ async def test_by_microversion_and_kind_and_owner() -> None:
     async with desk() as d:
         path = f"/servers/{d.server_id}/remote-consoles"
         assert (await d.api.at("2.5").compute("POST", path, SERIAL)).status_code == 404
-        for protocol, kind in (("vnc", "novnc"), ("spice", "spice-html5"), ("mks", "webmks"), ("serial", "novnc")):
+        for protocol, kind in (
+            ("vnc", "serial"),
+            ("vnc", "xvpvnc"),
+            ("spice", "spice-html5"),
+            ("mks", "webmks"),
+            ("serial", "novnc"),
+        ):
             body = {"remote_console": {"protocol": protocol, "type": kind}}
             said = message(await d.api.compute("POST", path, body), 400, "badRequest")
             assert f"protocol {protocol} and type {kind} is not available" in said
@@ -207,7 +144,7 @@ async def test_by_microversion_and_kind_and_owner() -> None:
         old = await d.api.at("2.5").compute("POST", action, {"os-getSerialConsole": {"type": "serial"}})
         assert old.status_code == 200
         assert old.json()["console"]["type"] == "serial"
-        assert old.json()["console"]["url"].startswith("ws://box/serial-console?token=")
+        assert old.json()["console"]["url"].startswith(f"ws://box/console/serial/{d.server_id}?token=")
         body = {"os-getSerialConsole": {"type": "serial"}}
         message(await d.api.at("2.6").compute("POST", action, body), 400, "badRequest")
 

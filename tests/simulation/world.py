@@ -43,14 +43,13 @@ from kilonova.conductor.tools import Tools
 from kilonova.config.load import Settings, load
 from kilonova.db.engine import Database
 from kilonova.db.readers import quotas, servers
-from kilonova.identity.console_tokens import ConsoleTokens
 from kilonova.identity.key_ring import OneKey
 from kilonova.identity.passwords import Passwords
 from kilonova.identity.tokens import Subject, TokenMinter
 from kilonova.images.own_store import OwnStore
 from kilonova.images.store import ImageStore
-from kilonova.objects.console import ConsoleStream
-from kilonova.objects.ids import HostName, InstanceId
+from kilonova.objects.console import ConsoleStream, ConsoleTicket
+from kilonova.objects.ids import HostName
 from kilonova.objects.quota import Usage, usage_of
 from kilonova.objects.states import Verb
 from kilonova.rpc.bus import Handler
@@ -67,8 +66,8 @@ T = TypeVar("T")
 class _NoConsoles:
     """Nobody types in a simulation."""
 
-    async def open(self, host: HostName, instance_id: InstanceId) -> ConsoleStream:
-        raise InvalidState(f"{instance_id} on {host} has no console here.")
+    async def open(self, ticket: ConsoleTicket) -> ConsoleStream:
+        raise InvalidState(f"{ticket.instance_id} on {ticket.host} has no console here.")
 
 
 class Process:
@@ -290,8 +289,8 @@ class World:
             settings=self.settings.api,
             quotas=self.settings.quota,
             console=self.settings.console,
+            console_ttl_s=600,
             consoles=_NoConsoles(),
-            console_tokens=ConsoleTokens(self.clock, 600),
             disk_space=DiskSpace(self.state, self.workers, self.db, self._tasks),
             metrics=Metrics(),
             ready=lambda: (True, ""),

@@ -75,6 +75,12 @@ class Metrics:
         self._placements = Counter(
             "kilonova_placements", "Attempts to choose a host, by result.", ["result"], registry=self.registry
         )
+        self._consoles_refused = Counter(
+            "kilonova_refused_consoles",
+            "Tokens, tickets and connections for consoles that were refused, by reason.",
+            ["reason"],
+            registry=self.registry,
+        )
         self.registry.register(_DroppedLines())
 
     def http_request(self, method: str, route: str, status: int, took_s: float) -> None:
@@ -96,6 +102,10 @@ class Metrics:
     def image_refused(self, reason: str) -> None:
         """`reason`: no-leg (a host needs no such image), url (a URL is expired or altered)."""
         self._images_refused.labels(reason).inc()
+
+    def console_refused(self, reason: str) -> None:
+        """`reason`: token, ticket (used, expired, or of another console), hello (a peer without a ticket)."""
+        self._consoles_refused.labels(reason).inc()
 
     def images_evicted(self, reason: str, count: int) -> None:
         """`reason`: age, space."""

@@ -19,6 +19,7 @@ from kilonova.base.metrics import Metrics
 from kilonova.base.tasks import Supervisor
 from kilonova.base.threads import Workers
 from kilonova.compute.capacity import inventory_of
+from kilonova.compute.consoles import ConsoleDesk
 from kilonova.compute.feed import Feed
 from kilonova.compute.given_up import GivenUp
 from kilonova.compute.image_cache import ImageCache
@@ -98,6 +99,7 @@ class ComputeManager:
         self._operations = operations
         self.virtapi = ComputeVirtAPI(parts.clock)
         self.driver = load_driver(self.virtapi)
+        self.console_desk = ConsoleDesk(identity.host, self.driver, parts.clock, self.metrics)
         self._session: Session | None = None
         self._reports: Reports | None = None
         self._queues: InstanceQueues | None = None
@@ -219,6 +221,8 @@ class ComputeManager:
         endpoint.on(methods.HOST_UPTIME, self._host_uptime)
         endpoint.on(methods.CACHE_IMAGES, self._cache_images)
         endpoint.on(methods.DIAGNOSE, self._diagnose)
+        endpoint.on(methods.GRANT_CONSOLE, self.console_desk.grant)
+        endpoint.on(methods.REDEEM_CONSOLE, self.console_desk.redeem)
         return endpoint
 
     async def _wake(self, _request: methods.Wake, _peer: str) -> Ack:

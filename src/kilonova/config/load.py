@@ -23,6 +23,7 @@ from kilonova.config import (
     oslo_policy,
     quota,
     ui,
+    vnc,
 )
 from kilonova.config.obeyed import refuse_unobeyed
 
@@ -40,6 +41,7 @@ GROUPS = (
     oslo_policy,
     quota,
     ui,
+    vnc,
 )
 
 
@@ -61,6 +63,7 @@ class Settings:
     oslo_policy: oslo_policy.PolicySettings
     quota: quota.QuotaSettings
     ui: ui.UiSettings
+    vnc: vnc.VncSettings
 
 
 def options() -> cfg.ConfigOpts:
@@ -100,6 +103,7 @@ def load(
             oslo_policy=oslo_policy.settings(conf.oslo_policy),
             quota=quota.settings(conf.quota),
             ui=ui.settings(conf.ui),
+            vnc=vnc.settings(conf.vnc),
         )
         refuse_unobeyed(read.default, read.libvirt, read.network)
         return read

@@ -1,17 +1,43 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A guest's serial console as a stream of bytes in both directions, and the port that opens it.
+"""A guest's console as a stream of bytes in both directions, the ticket for one session, and the port that opens it.
 
-The API uses only `Consoles`.  In the one box the driver of this process implements it; a fleet can transport the bytes
-from another host in any way, behind the same two protocols.
+The API uses only `Consoles`.  In the one box the host is the same process; in a fleet the API process connects to the
+host's console listener.
 """
 
+from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Protocol
 
 from kilonova.objects.ids import HostName, InstanceId
 
 
+class ConsoleKind(StrEnum):
+    """SERIAL: the text of the serial line.  VNC: the guest's screen, by the RFB protocol."""
+
+    SERIAL = "serial"
+    VNC = "vnc"
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleTicket:
+    """Opens one session on one guest's console: on its host only, once, within a minute.
+
+    `address` and `port` are those of the host's console listener, `certificate` is the listener's, in PEM; empty and 0
+    where the host is this process.
+    """
+
+    host: HostName
+    instance_id: InstanceId
+    kind: ConsoleKind
+    secret: str = field(repr=False)
+    address: str = ""
+    port: int = 0
+    certificate: str = field(default="", repr=False)
+
+
 class ConsoleStream(Protocol):
-    """One session on one guest's serial console.  At most one reader and one writer at a time."""
+    """One session on one guest's console.  At most one reader and one writer at a time."""
 
     @property
     def ended(self) -> str:
@@ -21,8 +47,9 @@ class ConsoleStream(Protocol):
     async def read(self) -> bytes:
         """The guest's output since the last read, at least one byte; b"" after the end of the session.
 
-        A guest never waits for its reader.  Output that a slow reader does not read in time is dropped, and the next
-        read begins with a line that reports the loss.
+        A guest never waits for its reader.  Output of a serial console that a slow reader does not read in time is
+        dropped, and the next read begins with a line that reports the loss.  The output of a screen is never dropped:
+        its server sends less to a slow reader.
         """
         ...
 
@@ -38,7 +65,8 @@ class ConsoleStream(Protocol):
 class Consoles(Protocol):
     """Opens consoles of guests on any host."""
 
-    async def open(self, host: HostName, instance_id: InstanceId) -> ConsoleStream:
+    async def open(self, ticket: ConsoleTicket) -> ConsoleStream:
         """Open a console.  Raises InvalidState (the guest is off, or does not exist), HypervisorError (no console, or
-        too many are open), HypervisorUnavailable."""
+        too many are open), HypervisorUnavailable (also when the host does not answer, or is not the one that it
+        should be), Unauthorized (the ticket was used, or its time is over)."""
         ...

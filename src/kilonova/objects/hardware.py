@@ -66,7 +66,7 @@ class Rng:
 @dataclass(frozen=True, slots=True)
 class Hardware:
     """`cdrom_bus` None: the config drive is on the disks' bus.  `hpet` and `topology` None leave it to the
-    hypervisor."""
+    hypervisor.  `video_model` None: the host's usual one; "none": the guest has no screen."""
 
     machine: str = Q35
     uefi: bool = False
@@ -98,7 +98,7 @@ def _is_true(value: str | None) -> bool:
 def hardware_of(flavor: Flavor, properties: Mapping[str, str]) -> Hardware:
     """The hardware of a guest of that flavor and of an image with these properties; both have passed `conflicts`."""
     image, specs = present(properties), flavor.extra_specs
-    video, watchdog = image.get("hw_video_model"), image.get("hw_watchdog_action", specs.get("hw:watchdog_action", ""))
+    watchdog = image.get("hw_watchdog_action", specs.get("hw:watchdog_action", ""))
     return Hardware(
         machine=image.get("hw_machine_type", Q35),
         uefi=image.get("hw_firmware_type") == UEFI,
@@ -107,7 +107,7 @@ def hardware_of(flavor: Flavor, properties: Mapping[str, str]) -> Hardware:
         cdrom_bus=image.get("hw_cdrom_bus"),
         scsi_model=image.get("hw_scsi_model"),
         vif_model=image.get("hw_vif_model", "virtio"),
-        video_model=None if video == "none" else video,
+        video_model=image.get("hw_video_model"),
         watchdog=None if watchdog in ("", "disabled") else watchdog,
         boot_menu=_is_true(specs.get("hw:boot_menu", image.get("hw_boot_menu"))),
         guest_agent="hw_qemu_guest_agent" not in image or _is_true(image["hw_qemu_guest_agent"]),

@@ -123,7 +123,10 @@ PROPERTIES = (
     Property("hw_redirected_usb_ports", NUMBER, "0", "none"),
     Property("hw_usb_model", ANY),
     Property(
-        "hw_video_model", _VIDEO, "bochs|cirrus|none|qxl|vga|virtio", "none when not set; on a host that supports it"
+        "hw_video_model",
+        _VIDEO,
+        "bochs|cirrus|none|qxl|vga|virtio",
+        "vga when not set, with [vnc] enabled; none: no screen; on a host that supports it",
     ),
     Property("hw_video_ram", NUMBER),
     Property("hw_vif_model", _VIF, "e1000|e1000e|ne2k_pci|pcnet|rtl8139|virtio|vmxnet3", "of all NICs"),

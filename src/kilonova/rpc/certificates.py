@@ -78,6 +78,21 @@ def new_server(ca: Pem, sans: Sequence[str], now: datetime, lifetime: timedelta)
     return _signed(builder, key, ca_key)
 
 
+def new_alone(name: str, now: datetime) -> Pem:
+    """A certificate that no CA signs: for a server whose clients receive it in another way, and trust only it."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    builder = (
+        _builder(_name(name), key, (now - timedelta(days=1), now + timedelta(days=CA_DAYS)))
+        .issuer_name(_name(name))
+        .add_extension(x509.SubjectAlternativeName([_general(name)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+    )
+    return _signed(builder, key, key)
+
+
 def expiry_of(certificate: str) -> datetime:
     """When a certificate in PEM expires.  Raises ValueError."""
     from cryptography import x509

@@ -2,6 +2,7 @@
 """Where the bus is and how a process gets in: transport_url, a credentials file, files for TLS."""
 
 import ipaddress
+import socket
 import ssl
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -136,6 +137,20 @@ def guarded(access: Access) -> Entry:
             "enroll` or `kilonova bus credentials`, or name a user of the server: nats://user:password@host:port."
         )
     return entry
+
+
+def own_address(access: Access) -> str:
+    """The address of this machine from which it reaches the first server of the bus, as the routes are now; loopback
+    when that is not known.  Sends nothing.  Blocks.  Raises ConfigError."""
+    first = urlsplit(access.read().servers.addresses[0])
+    try:
+        for family, kind, _, _, address in socket.getaddrinfo(first.hostname, first.port, type=socket.SOCK_DGRAM):
+            with socket.socket(family, kind) as probe:
+                probe.connect(address)
+                return str(probe.getsockname()[0])
+    except OSError:
+        pass
+    return "127.0.0.1"
 
 
 def leads_beyond(servers: Servers) -> list[str]:

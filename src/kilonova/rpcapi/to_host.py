@@ -4,7 +4,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from kilonova.base.errors import HypervisorError, HypervisorUnavailable, InvalidState, NotFound
+from kilonova.base.errors import (
+    HypervisorError,
+    HypervisorUnavailable,
+    InvalidState,
+    NotFound,
+    NotSupported,
+    Unauthorized,
+)
+from kilonova.objects.console import ConsoleKind, ConsoleTicket
 from kilonova.objects.diagnostics import GuestDiagnostics
 from kilonova.objects.ids import ImageId, InstanceId
 from kilonova.objects.image import ImageRef
@@ -74,6 +82,38 @@ class CacheImages:
     grants: Mapping[ImageId, str] = field(default_factory=dict[ImageId, str], repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class GrantConsole:
+    """One session on a guest's console may begin within `valid_s` seconds, for the bearer of the token whose SHA-256 is
+    `token_hash`.
+
+    `bearer` comes back with the session, unread: the host neither needs nor checks who the bearer is.
+    """
+
+    token_hash: str = field(repr=False)
+    instance_id: InstanceId
+    kind: ConsoleKind
+    view_only: bool
+    bearer: str = field(repr=False)
+    valid_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class RedeemConsole:
+    """A console's token is used.  `token_hash` as in GrantConsole."""
+
+    token_hash: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class GrantedConsole:
+    """The session that the token was for, and the ticket for it."""
+
+    ticket: ConsoleTicket
+    view_only: bool
+    bearer: str = field(repr=False)
+
+
 WAKE = Method(
     SUBJECT,
     "wake",
@@ -127,4 +167,31 @@ DIAGNOSE = Method(
     timeout_s=10,
     attempt_s=10,
     changes=False,
+)
+GRANT_CONSOLE = Method(
+    SUBJECT,
+    "grant_console",
+    GrantConsole,
+    Ack,
+    "Permit one session on a guest's console. InvalidState: the guest does not run, or has no screen. NotSupported: "
+    "this host has no such consoles. A repeat changes nothing.",
+    (InvalidState, NotSupported, HypervisorUnavailable, HypervisorError),
+    timeout_s=10,
+    attempt_s=10,
+    changes=False,
+    since=2,
+)
+# One attempt: the token is used up by the first.
+REDEEM_CONSOLE = Method(
+    SUBJECT,
+    "redeem_console",
+    RedeemConsole,
+    GrantedConsole,
+    "Exchange a console's token for a ticket of the host's console listener. Unauthorized: the token was used, has "
+    "expired, or does not exist.",
+    (Unauthorized, HypervisorUnavailable),
+    timeout_s=5,
+    idempotent=False,
+    changes=False,
+    since=2,
 )

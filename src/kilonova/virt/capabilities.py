@@ -213,6 +213,23 @@ class SerialConsoles(Protocol):
         ...
 
 
+class VncScreens(Protocol):
+    """Guests' screens, as sessions of the RFB protocol (VNC) whose server is the guest's.
+
+    A session carries the bytes of one connection to that server, unchanged and without a loss: a reader that does not
+    read makes the server wait, not the guest.
+    """
+
+    async def check(self, instance_id: InstanceId) -> None:
+        """Raises InvalidState when the guest is off, does not exist, or runs without a screen."""
+        ...
+
+    async def open(self, instance_id: InstanceId) -> ConsoleStream:
+        """One more session; the others continue.  Raises InvalidState as `check` does, HypervisorError when too many
+        are open."""
+        ...
+
+
 class Capabilities:
     """The optional parts of a driver.  None: the driver lacks the capability.  Set in the driver's constructor."""
 
@@ -229,6 +246,7 @@ class Capabilities:
     liveness: GuestLivenessProbe | None = None
     reachability: Reachability | None = None
     consoles: SerialConsoles | None = None
+    screens: VncScreens | None = None
 
 
 C = TypeVar("C")
@@ -259,3 +277,4 @@ DIAGNOSTICS = Capability[Diagnostics]("measure a guest", lambda driver: driver.d
 SNAPSHOTS = Capability[DiskSnapshots]("copy a guest's disk", lambda driver: driver.snapshots)
 RESIZING = Capability[Resizing]("resize a guest", lambda driver: driver.resizing)
 CONSOLES = Capability[SerialConsoles]("open a guest's serial console", lambda driver: driver.consoles)
+SCREENS = Capability[VncScreens]("show a guest's screen", lambda driver: driver.screens)

@@ -23,6 +23,7 @@ from kilonova.base.tasks import Supervisor
 from kilonova.config.default import DefaultSettings
 from kilonova.config.libvirt import LibvirtSettings
 from kilonova.config.network import NetworkSettings
+from kilonova.config.vnc import VncSettings
 from kilonova.objects.guest import GuestEvent, GuestState
 from kilonova.objects.hardware import Offer
 from kilonova.objects.ids import InstanceId
@@ -69,6 +70,9 @@ class DriverSettings(Protocol):
 
     @property
     def network(self) -> NetworkSettings: ...
+
+    @property
+    def vnc(self) -> VncSettings: ...
 
 
 @dataclass(frozen=True, slots=True)

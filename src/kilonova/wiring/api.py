@@ -69,6 +69,7 @@ async def api_process(settings: Settings, clock: Clock) -> AsyncGenerator[ApiPro
     """Start an API process.  It waits for the database and the bus in the background.  Raises StateError,
     ConfigError."""
     from kilonova.api.app import ApiDeps, create_app
+    from kilonova.api.consoles.hosts import HostConsoles
     from kilonova.api.http.disk_space import ConductorSpace
     from kilonova.api.http.login_limits import LoginLimits
     from kilonova.api.http.policy import Policy
@@ -78,7 +79,6 @@ async def api_process(settings: Settings, clock: Clock) -> AsyncGenerator[ApiPro
     from kilonova.api.image.upkeep import open_store
     from kilonova.api.rules import RULES
     from kilonova.db.existing import open_existing
-    from kilonova.identity.console_tokens import ConsoleTokens
     from kilonova.identity.passwords import Passwords
     from kilonova.identity.tokens import TokenMinter
     from kilonova.images.client import StoreClient
@@ -111,8 +111,8 @@ async def api_process(settings: Settings, clock: Clock) -> AsyncGenerator[ApiPro
             settings=settings.api,
             quotas=settings.quota,
             console=settings.console,
-            consoles=None,
-            console_tokens=ConsoleTokens(clock, settings.consoleauth.token_ttl),
+            console_ttl_s=settings.consoleauth.token_ttl,
+            consoles=HostConsoles(),
             disk_space=ConductorSpace(rpc),
             metrics=metrics,
             ready=ready,

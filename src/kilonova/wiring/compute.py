@@ -15,6 +15,7 @@ from kilonova.wiring.shared import (
     Vitals,
     check_failpoints,
     compute_manager,
+    console_listener,
     fleet_bus,
     host_vitals,
     image_files,
@@ -65,5 +66,8 @@ async def compute_process(settings: Settings, clock: Clock, failpoints: Failpoin
             await make_conductor(
                 settings, make_tools(settings, db, clock, failpoints), bus, manager.metrics, alone=True
             ).start(bus, tasks)
+        if not local:
+            listener = console_listener(settings, manager, clock)
+            tasks.spawn("console listener", listener.serve(tasks, files))
         tasks.spawn("start", manager.start(bus, tasks))
         yield ComputeProcess(manager, host_vitals(manager, bus, tasks, settings, clock.new_id()))

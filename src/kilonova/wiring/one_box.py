@@ -74,9 +74,8 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
     from kilonova.api.http.policy import Policy
     from kilonova.api.http.token_revalidation import TokenRevalidationCache
     from kilonova.api.rules import RULES
-    from kilonova.compute.console import LocalConsoles
+    from kilonova.compute.consoles import LocalConsoles
     from kilonova.compute.local_images import LocalImages
-    from kilonova.identity.console_tokens import ConsoleTokens
     from kilonova.identity.key_ring import OneKey
     from kilonova.identity.passwords import Passwords
     from kilonova.identity.tokens import TokenMinter
@@ -113,8 +112,8 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
             settings=settings.api,
             quotas=settings.quota,
             console=settings.console,
-            consoles=LocalConsoles(HostName(settings.default.host), manager.driver),
-            console_tokens=ConsoleTokens(clock, settings.consoleauth.token_ttl),
+            console_ttl_s=settings.consoleauth.token_ttl,
+            consoles=LocalConsoles(HostName(settings.default.host), manager.console_desk),
             disk_space=DiskSpace(state, files, db, tasks),
             metrics=manager.metrics,
             ready=manager.ready,

@@ -22,6 +22,7 @@ from kilonova.rpc.bus import SelfPing
 if TYPE_CHECKING:
     from kilonova.api.http.deps import ApiDeps
     from kilonova.api.http.route import Service
+    from kilonova.compute.console_listener import ConsoleListener
     from kilonova.compute.manager import ComputeManager, Images
     from kilonova.conductor.service import Conductor
     from kilonova.conductor.tools import Tools
@@ -92,6 +93,15 @@ def compute_manager(
         Parts(clock, images, files, failpoints),
         lambda virtapi: load_compute_driver(virtapi, settings.default.compute_driver, settings),
     )
+
+
+def console_listener(settings: Settings, manager: "ComputeManager", clock: Clock) -> "ConsoleListener":
+    """The console listener of a host, not started yet."""
+    from kilonova.compute.console_listener import ConsoleListener
+    from kilonova.rpc.transport_url import access_of, own_address
+
+    address = partial(own_address, access_of(settings.default))
+    return ConsoleListener(settings.console, manager.console_desk, clock, address)
 
 
 def image_files(settings: Settings, files: DaemonWorkers, writer: str = "") -> "ImageStore":

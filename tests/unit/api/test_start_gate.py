@@ -38,7 +38,7 @@ def test_a_websocket_is_closed_with_the_reason() -> None:
         async def send(message: object) -> None:
             sent.append(message)
 
-        scope = {"type": "websocket", "path": "/serial-console", "headers": []}
+        scope = {"type": "websocket", "path": "/console/serial/1", "headers": []}
         await StartGate(application, Start("It waits."))(scope, receive, send)
         (message,) = sent
         assert (message["type"], message["code"], message["reason"]) == ("websocket.close", 1013, "It waits.")

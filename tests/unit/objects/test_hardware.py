@@ -35,7 +35,7 @@ def test_who_asks_for_nothing_gets_what_every_guest_gets() -> None:
         ({"vmware_adaptertype": "lsiLogicsas"}, "scsi_model", "lsisas1068"),
         ({"hw_cdrom_bus": "usb"}, "cdrom_bus", "usb"),
         ({"hw_vif_model": "VirtualE1000"}, "vif_model", "e1000"),
-        ({"hw_video_model": "none"}, "video_model", None),
+        ({"hw_video_model": "none"}, "video_model", "none"),
         ({"hw_video_model": "vga"}, "video_model", "vga"),
         ({"hw_watchdog_action": "reset"}, "watchdog", "reset"),
         ({"hw_boot_menu": "On"}, "boot_menu", True),

@@ -67,7 +67,7 @@ USER_MODE = Domain(
     vcpus=2,
     disks=(ROOT, CONFIG),
     nics=(USER,),
-    devices=hardware.devices(Hardware(), f"{DIRECTORY}/console.log", f"{DIRECTORY}/agent.sock"),
+    devices=hardware.devices(Hardware(), f"{DIRECTORY}/console.log", f"{DIRECTORY}/agent.sock", vnc=False),
 )
 KVM_NAT = replace(
     USER_MODE,
@@ -76,7 +76,7 @@ KVM_NAT = replace(
     cpu=Cpu("host-passthrough"),
     system=SystemInfo("1.2.3", ID),
     nics=(NAT, BRIDGE),
-    devices=hardware.devices(Hardware(), f"{DIRECTORY}/console.log", None),
+    devices=hardware.devices(Hardware(), f"{DIRECTORY}/console.log", None, vnc=True),
 )
 WISH = Hardware(
     uefi=True,
@@ -105,7 +105,7 @@ WISHED = replace(
         Disk(f"{DIRECTORY}/disk.config", "sdb", "raw", read_only=True, bus="usb", device="cdrom"),
     ),
     nics=(replace(NAT, model="e1000e"),),
-    devices=hardware.devices(WISH, f"{DIRECTORY}/console.log", None),
+    devices=hardware.devices(WISH, f"{DIRECTORY}/console.log", None, vnc=False),
 )
 UEFI = replace(KVM_NAT, firmware=Firmware(uefi=True))
 SIMULATED = Domain(
@@ -267,3 +267,19 @@ def test_a_network_is_read_back() -> None:
 def test_entities_are_not_expanded() -> None:
     text = '<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/hostname">]><instance><id>&e;</id></instance>'
     assert not domain_xml.metadata_instance_id(text)
+
+
+def test_a_guest_has_a_screen_where_the_host_gives_one_and_the_image_wants_one() -> None:
+    def document(wanted: Hardware, *, vnc: bool) -> str:
+        return replace(USER_MODE, devices=hardware.devices(wanted, "/log", None, vnc=vnc)).xml()
+
+    assert domain_xml.has_screen(document(Hardware(), vnc=True))
+    assert '<listen type="none"/>' in document(Hardware(), vnc=True)
+    assert '<model type="vga"/>' in document(Hardware(), vnc=True)
+    assert '<model type="virtio"/>' in document(Hardware(video_model="virtio"), vnc=True)
+    for wanted, vnc in ((Hardware(), False), (Hardware(video_model="none"), True)):
+        text = document(wanted, vnc=vnc)
+        assert not domain_xml.has_screen(text)
+        assert "<video>" not in text
+        assert "tablet" not in text
+    assert "<video>" in document(Hardware(video_model="vga"), vnc=False)  # an image may want a card without a viewer

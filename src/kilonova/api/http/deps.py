@@ -14,7 +14,6 @@ from kilonova.config.api import ApiSettings
 from kilonova.config.console import ConsoleSettings
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.engine import Database
-from kilonova.identity.console_tokens import ConsoleTokens
 from kilonova.identity.passwords import Passwords
 from kilonova.identity.tokens import TokenMinter
 from kilonova.images.own_store import ImageBytes
@@ -25,7 +24,7 @@ from kilonova.rpcapi.caller import Caller
 @dataclass(frozen=True, slots=True)
 class ApiDeps:
     """`db` is only read; `ready` returns whether the service can do its work, and if not, the reason.
-    `consoles` is None where interactive consoles cannot be opened.  `has_page`: the web page is served."""
+    `console_ttl_s` is how long the URL of a console can be opened.  `has_page`: the web page is served."""
 
     db: Database
     rpc: Caller
@@ -39,8 +38,8 @@ class ApiDeps:
     settings: ApiSettings
     quotas: QuotaSettings
     console: ConsoleSettings
-    consoles: Consoles | None
-    console_tokens: ConsoleTokens
+    console_ttl_s: float
+    consoles: Consoles
     disk_space: Space
     metrics: Metrics
     ready: Callable[[], tuple[bool, str]]

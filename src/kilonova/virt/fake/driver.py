@@ -33,6 +33,7 @@ from kilonova.virt.fake.inspection import FakeConsoles, FakeDiagnostics, FakeLiv
 from kilonova.virt.fake.local_disks import FakeLocalDisks, make_all
 from kilonova.virt.fake.machine import FakeHypervisor
 from kilonova.virt.fake.memory import FakeMemory
+from kilonova.virt.fake.screen import FakeScreens
 from kilonova.virt.fake.snapshots import FakeSnapshots
 
 SUBNET = "10.64.0.0/16"
@@ -77,6 +78,7 @@ class FakeDriver(ComputeDriver):
         self.diagnostics = FakeDiagnostics(calls)
         self.liveness = FakeLiveness()
         self.consoles = FakeConsoles(calls)
+        self.screens = FakeScreens(calls) if settings.vnc.enabled else None
 
     async def init_host(self, tasks: Supervisor) -> None:
         self._loop = asyncio.get_running_loop()

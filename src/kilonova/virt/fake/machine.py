@@ -30,6 +30,14 @@ class Listener(Protocol):
     def receive(self, event: GuestEvent) -> None: ...
 
 
+class Screen(Protocol):
+    """An open session on a guest's screen."""
+
+    def changed(self) -> None: ...
+
+    def end(self, why: str) -> None: ...
+
+
 class CutOff(OutcomeUnknown):
     """Returned by a hook: a call that changes a domain is lost with its connection, and executed `late_s` seconds later
     all the same.  As with a real hypervisor, no caller reads or changes its guest meanwhile."""
@@ -41,6 +49,10 @@ class CutOff(OutcomeUnknown):
 
 BOOT = "Booting from disk\r\nMemory: {memory_mib} MiB\r\nHost name: {host}\r\n\r\n{host} login: \r\n"
 """The text that a guest writes to its console as it starts."""
+
+
+OFF = "The guest is no longer running."
+"""Why the sessions on its console and its screen end."""
 
 
 @dataclass(slots=True)
@@ -71,6 +83,9 @@ class FakeGuest:
     starts: int = 0
     frozen: bool = False
     session: ConsoleBuffer | None = None
+    screens: list[Screen] = field(default_factory=list[Screen])
+    pressed: int = 0
+    """The number of keys that were pressed: the picture on the screen depends on it."""
 
     @property
     def saved(self) -> bool:
@@ -101,11 +116,23 @@ class FakeGuest:
         if self.session is not None:
             self.session.put(text)
 
+    def press(self) -> None:
+        """A key is pressed, and the picture on the screen changes."""
+        self.pressed += 1
+        for screen in self.screens:
+            screen.changed()
+
     def hang_up(self, why: str) -> None:
-        """End the console session, if there is one."""
+        """End the session on the serial console, if there is one."""
         if self.session is not None:
             self.session.end(why)
             self.session = None
+
+    def switch_off(self) -> None:
+        """End all sessions: the guest is off."""
+        self.hang_up(OFF)
+        for screen in list(self.screens):
+            screen.end(OFF)
 
     @property
     def empty(self) -> bool:
@@ -159,7 +186,7 @@ class FakeHypervisor:
                 BOOT.format(memory_mib=guest.definition.flavor.memory_mib, host=guest.definition.hostname).encode()
             )
         elif power not in (PowerState.RUNNING, PowerState.PAUSED):
-            guest.hang_up("The guest is no longer running.")
+            guest.switch_off()
         self.emit(GuestEvent(instance_id, "lifecycle", reason))
 
     def emit(self, event: GuestEvent) -> None:
@@ -183,7 +210,7 @@ class FakeHypervisor:
         for guest in self.guests.values():
             if not guest.saved:
                 guest.power, guest.reason = PowerState.SHUTDOWN, ""  # as libvirt reports it
-            guest.hang_up("The guest is no longer running.")
+            guest.switch_off()
         for done in self.late.values():
             done.set_result(None)
         self.late.clear()

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 from kilonova import __version__
 from kilonova.base.threads import Workers
-from kilonova.config.libvirt import LibvirtSettings
 from kilonova.objects.hardware import Hardware, Offer, hardware_of
 from kilonova.objects.instance import Instance
+from kilonova.virt.driver import DriverSettings
 from kilonova.virt.libvirt import hardware
 from kilonova.virt.libvirt.disks import block_devices
 from kilonova.virt.libvirt.disks.disks import Disks
@@ -26,9 +26,10 @@ class Definitions:
     """Domains for this host's guests."""
 
     def __init__(
-        self, settings: LibvirtSettings, disks: Disks, files: Workers, facts: HostFacts, networks: GuestNetworks
+        self, settings: DriverSettings, disks: Disks, files: Workers, facts: HostFacts, networks: GuestNetworks
     ) -> None:
-        self._settings, self._disks, self._files = settings, disks, files
+        self._settings, self._vnc = settings.libvirt, settings.vnc.enabled
+        self._disks, self._files = disks, files
         self._facts, self._networks = facts, networks
 
     async def domain(self, instance: Instance) -> Domain:
@@ -76,7 +77,7 @@ class Definitions:
             clock=hardware.clock(wanted),
             system=SystemInfo(__version__, instance.id),
             nics=network.interfaces(instance, found, wanted),
-            devices=hardware.devices(wanted, log, None if agent is None else str(agent)),
+            devices=hardware.devices(wanted, log, None if agent is None else str(agent), vnc=self._vnc),
         )
 
     def _cpu(self, kind: str) -> Cpu | None:

@@ -39,6 +39,7 @@ from kilonova.virt.libvirt.domain.guest_liveness import LivenessProbes
 from kilonova.virt.libvirt.domain.guests import Guests
 from kilonova.virt.libvirt.domain.power import GuestPower
 from kilonova.virt.libvirt.domain.saved_memory import LibvirtMemory
+from kilonova.virt.libvirt.domain.screens import LibvirtScreens
 from kilonova.virt.libvirt.domain.statistics import LibvirtReachability, LibvirtStatistics
 from kilonova.virt.libvirt.host import checks
 from kilonova.virt.libvirt.host.resources import HostFacts, LibvirtResources
@@ -74,7 +75,7 @@ class LibvirtDriver(ComputeDriver):
         )
         self._facts = HostFacts(self.connection, self._files, settings.default.state_path, settings.libvirt.virt_type)
         self._resources = LibvirtResources(self.connection, self._facts, self._guests, self._disks, self._networks)
-        self._definitions = Definitions(settings.libvirt, self._disks, self._files, self._facts, self._networks)
+        self._definitions = Definitions(settings, self._disks, self._files, self._facts, self._networks)
         self._guest_disks = GuestDisks(self.calls, self._guests, self._disks)
         self._local_files = LocalDiskFiles(self._disks, lambda: self.settings.default.default_ephemeral_format)
         self._poll_s = POLL_S
@@ -87,6 +88,8 @@ class LibvirtDriver(ComputeDriver):
         self.memory = memory = LibvirtMemory(calls, guests, clock)
         self._power = GuestPower(calls, guests, memory, clock, self.settings.libvirt.call_timeout)
         self.consoles = self._consoles = LibvirtConsoles(calls, clock)
+        self._screens = LibvirtScreens(calls)
+        self.screens = self._screens if self.settings.vnc.enabled else None
         self.diagnostics = LibvirtDiagnostics(calls, guests)
         self.statistics = LibvirtStatistics(self.connection, guests, self._files, disks.root_disk)
         self.reachability = LibvirtReachability(self.connection)
@@ -114,6 +117,7 @@ class LibvirtDriver(ComputeDriver):
 
     async def cleanup_host(self) -> None:
         await self._consoles.close_all()
+        self._screens.close_all()
         await self.connection.close()
         if not self.read_only and self._in_doubt.none_in_doubt and not self.connection.threads.abandoned:
             await self._files.run(self._marker.clear)

@@ -10,13 +10,18 @@ from kilonova.virt.libvirt.xml.devices import (
     RandomNumbers,
     ScsiController,
     Serial,
+    Tablet,
     UsbController,
     Video,
+    VncScreen,
     Watchdog,
 )
 from kilonova.virt.libvirt.xml.platform import Clock, Firmware
 
 USB = "usb"
+NO_VIDEO = "none"
+USUAL_VIDEO = "vga"
+"""Every firmware, boot loader and system draws on it without a driver of its own."""
 
 
 def firmware(hardware: Hardware, *, can_secure_boot: bool) -> Firmware:
@@ -32,9 +37,10 @@ def clock(hardware: Hardware) -> Clock:
     return Clock(hardware.windows, hardware.hpet)
 
 
-def devices(hardware: Hardware, log: str, agent_socket: str | None) -> tuple[Device, ...]:
-    """All devices except disks and NICs, in their order."""
-    has_usb = USB in (hardware.disk_bus, hardware.cdrom_bus)
+def devices(hardware: Hardware, log: str, agent_socket: str | None, *, vnc: bool) -> tuple[Device, ...]:
+    """All devices except disks and NICs, in their order.  `vnc`: with a screen, unless the image wants none."""
+    has_screen = vnc and hardware.video_model != NO_VIDEO
+    has_usb = has_screen or USB in (hardware.disk_bus, hardware.cdrom_bus)
     found: list[Device] = [UsbController("qemu-xhci" if has_usb else "none")]
     if hardware.scsi_model is not None:
         found.append(ScsiController(hardware.scsi_model))
@@ -44,8 +50,10 @@ def devices(hardware: Hardware, log: str, agent_socket: str | None) -> tuple[Dev
     found.append(Balloon())
     if hardware.rng is not None:
         found.append(RandomNumbers(hardware.rng.rate_bytes, hardware.rng.rate_period))
-    if hardware.video_model is not None:
-        found.append(Video(hardware.video_model))
+    if has_screen:
+        found += [Tablet(), VncScreen()]
+    if has_screen or hardware.video_model not in (None, NO_VIDEO):
+        found.append(Video(hardware.video_model or USUAL_VIDEO))
     if hardware.watchdog is not None:
         found.append(Watchdog(hardware.watchdog))
     if hardware.tpm is not None:

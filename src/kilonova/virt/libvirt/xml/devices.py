@@ -90,6 +90,24 @@ class Video:
 
 
 @dataclass(frozen=True, slots=True)
+class Tablet:
+    """A pointer with absolute positions, on USB."""
+
+    def render(self, parent: Element) -> None:
+        element(parent, "input", type="tablet", bus="usb")
+
+
+@dataclass(frozen=True, slots=True)
+class VncScreen:
+    """A VNC server that listens nowhere: libvirt hands out connections to it (virDomainOpenGraphicsFD).  Several
+    viewers at once are permitted."""
+
+    def render(self, parent: Element) -> None:
+        graphics = element(parent, "graphics", type="vnc", sharePolicy="force-shared")
+        element(graphics, "listen", type="none")
+
+
+@dataclass(frozen=True, slots=True)
 class Watchdog:
     action: str
 

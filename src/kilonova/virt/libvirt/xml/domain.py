@@ -236,6 +236,11 @@ def domain_kind(text: str) -> str:
     return etree.fromstring(text, _PARSER).get("type", "")
 
 
+def has_screen(text: str) -> bool:
+    """Whether a domain, by its document, has a VNC server."""
+    return etree.fromstring(text, _PARSER).find("devices/graphics[@type='vnc']") is not None
+
+
 def macs(text: str) -> dict[str, str]:
     """The MAC of each NIC of a running domain that ends on the host, by the host's device."""
     found: dict[str, str] = {}

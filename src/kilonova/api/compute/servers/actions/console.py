@@ -1,12 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The console: its last lines, and the URL of an interactive one (up to 2.5)."""
+"""The console: its last lines, and the URLs of interactive ones (up to 2.5)."""
 
 import re
 
 from pydantic import Field
 
 from kilonova.api.compute.fields import Whole
-from kilonova.api.compute.servers.consoles import CONSOLE, GetSerialConsole, get_serial_console
+from kilonova.api.compute.servers.consoles import (
+    CONSOLE,
+    GetSerialConsole,
+    GetVncConsole,
+    get_serial_console,
+    get_vnc_console,
+)
 from kilonova.api.compute.servers.resource import find
 from kilonova.api.http.actions import ActionRoute, ActionRoutes
 from kilonova.api.http.body import Body
@@ -66,6 +72,16 @@ ROUTES: ActionRoutes = {
         ActionRoute(
             GetSerialConsole,
             get_serial_console,
+            "os_compute_api:os-remote-consoles",
+            success=200,
+            reply=CONSOLE,
+            max=v2(5),
+        ),
+    ),
+    "os-getVNCConsole": (
+        ActionRoute(
+            GetVncConsole,
+            get_vnc_console,
             "os_compute_api:os-remote-consoles",
             success=200,
             reply=CONSOLE,

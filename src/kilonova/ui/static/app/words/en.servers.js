@@ -160,7 +160,7 @@ export const servers = {
   "serial.open": "Connected",
   "serial.closed": "The connection has ended.",
   "serial.again": "Connect again",
-  "serial.hint": "Press Enter to see a prompt. All windows on this console share it.",
+  "serial.hint": "Press Enter to see a prompt. A terminal in another window takes the console over.",
 
   "screen.label": "Screen of the guest",
   "screen.viewOnly": "Only look",

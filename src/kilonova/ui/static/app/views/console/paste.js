@@ -7,8 +7,9 @@ import { t } from "../../words/index.js";
 
 /** @typedef {import("@novnc/novnc").default} Viewer */
 
-const KEYS_AT_ONCE = 20;
-const PAUSE_MS = 12;
+/** QEMU keeps about a thousand events of keys, and drops what comes faster than the guest reads. */
+const KEYS_AT_ONCE = 10;
+const PAUSE_MS = 50;
 const UNICODE = 0x01000000;
 /** Keys of characters that are none, by the names of X11. @type {Record<string, number>} */
 const KEYSYMS = { "\n": 0xff0d, "\t": 0xff09, "\b": 0xff08 };

@@ -5,88 +5,78 @@
  */
 import { FitAddon } from "@xterm/addon-fit";
 import { Terminal } from "@xterm/xterm";
-import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import * as api from "../../api/servers.js";
 import { html } from "../../html.js";
 import { loadStyle, permitStyles } from "../../parts/styles.js";
-import { sentence } from "../../parts/toast.js";
 import { t } from "../../words/index.js";
 import { socketAddress } from "./address.js";
+import { useSession } from "./session.js";
 
 const SCROLLBACK = 5000;
+const PIECE_BYTES = 16384;
 const STYLE = new URL("../../../vendor/@xterm/xterm/xterm.css", import.meta.url).href;
 
-/** @typedef {"connecting" | "open" | "closed"} Phase */
-
-/**
- * @param {{ id: string, address?: string, beside?: any }} props of the server; `address` is for the first opening, the API gives those of
- *   further ones
- */
+/** @param {{ id: string, address?: string, beside?: any }} props of the server; `address` is for the first opening */
 export function SerialTerminal({ id, address, beside }) {
   const place = useRef(/** @type {HTMLDivElement | null} */ (null));
-  const phase = useSignal(/** @type {Phase} */ ("connecting"));
-  const reason = useSignal("");
-  const round = useSignal(0);
-  useEffect(() => {
-    const given = round.value === 0 ? address : undefined;
-    if (place.current) return connect(id, given, place.current, (next, why) => ((phase.value = next), (reason.value = why)));
-  }, [id, round.value]);
+  const shown = useRef(/** @type {Terminal | null} */ (null));
+  useEffect(() => (place.current ? show(place.current, shown) : undefined), []);
+  const { phase, reason, again } = useSession({
+    id, kind: "serial", address, open: (given, tell) => connect(given, /** @type {Terminal} */ (shown.current), tell),
+  });
   return html`
-    <div class="console-head" role="status"><span>${t(`serial.${phase.value}`)}</span>${reason.value && html`<span class="dim">${reason.value}</span>`}
-      ${phase.value === "closed" && html`<button type="button" onClick=${() => (round.value += 1)}>${t("serial.again")}</button>`}<span class="bar-space"></span>${beside}</div>
+    <div class="console-head"><span role="status">${t(`serial.${phase}`)} ${reason && html`<span class="dim">${reason}</span>`}</span>
+      ${phase === "closed" && html`<button type="button" onClick=${again}>${t("serial.again")}</button>`}
+      <span class="bar-space"></span>${beside}</div>
     <div class="terminal" ref=${place}></div>
     <p class="dim">${t("serial.hint")}</p>`;
 }
 
 /**
- * @param {string} id
- * @param {string | undefined} given the address, where it is known
+ * A terminal as large as its place, until the returned function is called.
  * @param {HTMLElement} place
- * @param {(phase: Phase, reason: string) => void} tell
+ * @param {{ current: Terminal | null }} shown
  */
-function connect(id, given, place, tell) {
+function show(place, shown) {
   const forbid = permitStyles();
-  const terminal = new Terminal({ scrollback: SCROLLBACK, convertEol: false, cursorBlink: true, screenReaderMode: true });
+  const terminal = new Terminal({ scrollback: SCROLLBACK, cursorBlink: true, screenReaderMode: true });
   const fit = new FitAddon();
   terminal.loadAddon(fit);
-  /** @type {WebSocket | null} */
-  let socket = null;
-  let ended = false;
+  shown.current = terminal;
   const resize = new ResizeObserver(() => fit.fit());
-  const begin = async () => {
-    await loadStyle(STYLE);
+  let ended = false;
+  void loadStyle(STYLE).then(() => {
     if (ended) return;
     terminal.open(place);
     resize.observe(place);
-    tell("connecting", "");
-    socket = open(given ?? (await api.remoteConsole(id, "serial")), terminal, tell);
-  };
-  begin().catch((error) => tell("closed", sentence(error)));
+  });
   return () => {
     ended = true;
     resize.disconnect();
-    socket?.close();
     terminal.dispose();
     forbid();
   };
 }
 
-/**
- * @param {string} address as the API gives it; its path and its token are used at the origin of the page
- * @param {Terminal} terminal
- * @param {(phase: Phase, reason: string) => void} tell
- */
-function open(address, terminal, tell) {
+/** @param {string} address @param {Terminal} terminal @param {import("./session.js").Tell} tell */
+function connect(address, terminal, tell) {
   const socket = new WebSocket(socketAddress(address), ["binary"]);
   socket.binaryType = "arraybuffer";
-  const encoder = new TextEncoder();
   socket.onopen = () => {
-    tell("open", "");
+    tell("open");
     terminal.focus();
   };
   socket.onmessage = ({ data }) => terminal.write(new Uint8Array(data));
-  socket.onclose = ({ reason }) => tell("closed", reason);
-  terminal.onData((typed) => socket.readyState === WebSocket.OPEN && socket.send(encoder.encode(typed)));
-  return socket;
+  socket.onclose = ({ reason, code }) => tell("closed", reason, code);
+  const typing = terminal.onData((typed) => socket.readyState === WebSocket.OPEN && pieces(typed).forEach((piece) => socket.send(piece)));
+  return () => {
+    typing.dispose();
+    socket.close();
+  };
+}
+
+/** The bytes of a text, in messages that the service accepts. @param {string} text */
+function pieces(text) {
+  const bytes = new TextEncoder().encode(text);
+  return Array.from({ length: Math.ceil(bytes.length / PIECE_BYTES) }, (_, index) => bytes.slice(index * PIECE_BYTES, (index + 1) * PIECE_BYTES));
 }

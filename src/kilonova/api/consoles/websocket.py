@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The websocket of a serial console: bytes of the guest in binary messages, in both directions.
+"""The websocket of a console: bytes of the guest in binary messages, in both directions (docs/consoles.md).
 
 A client opens it with the token in its URL, once, and with the right of the user who received the token.  When that
 right ends, the URL is refused and an open session ends.  A browser sends the origin of its page, and only the service's
@@ -8,36 +8,29 @@ for its reader.
 """
 
 import asyncio
-from collections.abc import Collection, Coroutine, Mapping
+import re
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import structlog
 from starlette.types import Receive, Scope, Send
 
-from kilonova.api.http.bearer import context_of
+from kilonova.api.consoles.access import ConsoleSession, open_session, right_ended
+from kilonova.api.consoles.rfb_input import ViewerInput
 from kilonova.api.http.call import JSON
 from kilonova.api.http.deps import ApiDeps
 from kilonova.api.http.edge import Edge
 from kilonova.api.http.faults import answer, fault
 from kilonova.base.clock import new_request_id
-from kilonova.base.errors import (
-    Forbidden,
-    InvalidInput,
-    InvalidState,
-    KilonovaError,
-    NotFound,
-    NotSupported,
-    Unauthorized,
-)
-from kilonova.db.readers import instances
-from kilonova.identity.console_tokens import Grant
-from kilonova.objects.console import ConsoleStream
-from kilonova.objects.instance import Instance
+from kilonova.base.errors import Forbidden, InvalidInput, KilonovaError, NotFound
+from kilonova.objects.console import ConsoleKind, ConsoleStream
+from kilonova.objects.ids import InstanceId
 
 log = structlog.get_logger(__name__)
 
-PATH = "/serial-console"
+PATH = "/console/{kind}/{server_id}"
+_PATH = re.compile(r"/console/(serial|vnc)/([0-9a-f-]{36})")
 SUBPROTOCOL = "binary"
 SEND_LIMIT_S = 30.0
 """A client that receives nothing for so many seconds is disconnected."""
@@ -45,71 +38,48 @@ REASON_BYTES = 123
 """The largest reason of a close frame, in bytes."""
 
 NORMAL, UNSUPPORTED, POLICY_VIOLATION, TRY_AGAIN_LATER = 1000, 1003, 1008, 1013
-
-RULE = "os_compute_api:os-remote-consoles"
+REFUSED = 4000
+"""A browser shows its page neither the status nor the body of a refused handshake.  Therefore a browser's websocket is
+accepted and closed with this plus the status."""
 
 
 async def serve(scope: Scope, receive: Receive, send: Send, deps: ApiDeps, edge: Edge) -> None:
-    """One websocket, from its handshake to its end.  A refusal is an HTTP answer with a fault."""
+    """One websocket, from its handshake to its end.  A refusal is an HTTP answer with a fault, or a close frame for a
+    page that may open consoles."""
     await receive()  # websocket.connect
+    from_page = False
     try:
-        grant = await _granted(scope, deps, edge)
-        stream = await _open(grant, deps)
+        kind, instance_id, from_page = _checked(scope, deps, edge)
+        words = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=8)
+        session = await open_session(deps, instance_id, kind, words.get("token", [""])[0])
     except Exception as exc:
-        await _refuse(send, exc, new_request_id(deps.clock))
+        await _refuse(send, exc, new_request_id(deps.clock), as_close=from_page)
         return
     try:
         await send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL})
-        code, reason = await _carry(stream, receive, send, _lapse(grant, deps))
+        code, reason = await _carry(session, receive, send, _lapse(deps, session))
         await send({"type": "websocket.close", "code": code, "reason": _short(reason)})
     except OSError as exc:  # the client disconnected while something was sent to it
         log.debug("a console's client disconnected", error=str(exc))
     finally:
-        await stream.close()
+        await session.stream.close()
 
 
-async def _granted(scope: Scope, deps: ApiDeps, edge: Edge) -> Grant:
+def _checked(scope: Scope, deps: ApiDeps, edge: Edge) -> tuple[ConsoleKind, InstanceId, bool]:
+    """The console of the path, and whether a page wants it.  Raises NotFound, Forbidden, InvalidInput."""
     headers = edge.headers(scope)
     edge.check_host(scope, headers)
-    if scope["path"] != PATH:
+    found = _PATH.fullmatch(scope["path"])
+    if found is None:
         raise NotFound("The resource could not be found.")
     check_origin(edge.base({**scope, "scheme": _http(scope)}, headers), headers, deps.console.allowed_origins)
     if SUBPROTOCOL not in scope["subprotocols"]:
         raise InvalidInput(f"The client must offer the websocket subprotocol {SUBPROTOCOL}.")
-    words = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=8)
-    return deps.console_tokens.redeem(words.get("token", [""])[0])
+    return ConsoleKind(found[1]), InstanceId(found[2]), "origin" in headers
 
 
-async def _open(grant: Grant, deps: ApiDeps) -> ConsoleStream:
-    instance = await _permitted(grant, deps)
-    if instance.host is None:
-        raise InvalidState(f"Instance {instance.id} has no host: it has no console now.")
-    if deps.consoles is None:
-        raise NotSupported("Interactive consoles are not available in a fleet.")
-    stream = await deps.consoles.open(instance.host, instance.id)
-    log.info("a console was opened", instance=instance.id)
-    return stream
-
-
-async def _permitted(grant: Grant, deps: ApiDeps) -> Instance:
-    """The server, if the user of the URL's token may still use its console.  Raises Unauthorized, Forbidden,
-    NotFound."""
-    context = await context_of(deps, grant.claims, "")
-    deps.policy.permit(RULE, context, {})
-    scope = None if context.is_admin else context.project_id
-    return await deps.db.read(instances.get, grant.instance_id, scope)
-
-
-async def _lapse(grant: Grant, deps: ApiDeps) -> tuple[int, str]:
-    """Return when that right has ended.  While the database is not available, the session continues."""
-    while True:
-        await deps.token_revalidation.changed()
-        try:
-            await _permitted(grant, deps)
-        except (Unauthorized, Forbidden, NotFound):
-            return POLICY_VIOLATION, "The right to use this console has ended."
-        except KilonovaError as exc:
-            log.debug("it is not known whether a console may still be used", error=exc.message)
+async def _lapse(deps: ApiDeps, session: ConsoleSession) -> tuple[int, str]:
+    return POLICY_VIOLATION, await right_ended(deps, session)
 
 
 def _http(scope: Scope) -> str:
@@ -135,8 +105,12 @@ def _is_allowed(origin: str, scheme: str, allowed: Collection[str]) -> bool:
         return False
 
 
-async def _refuse(send: Send, exc: Exception, request_id: str) -> None:
+async def _refuse(send: Send, exc: Exception, request_id: str, *, as_close: bool) -> None:
     status, message, more = answer(exc, request_id)
+    if as_close:
+        await send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL})
+        await send({"type": "websocket.close", "code": REFUSED + status, "reason": _short(message)})
+        return
     headers = [("content-type", JSON), ("x-openstack-request-id", request_id), *more]
     raw = [(name.lower().encode(), value.encode()) for name, value in headers]
     await send({"type": "websocket.http.response.start", "status": status, "headers": raw})
@@ -144,16 +118,26 @@ async def _refuse(send: Send, exc: Exception, request_id: str) -> None:
 
 
 async def _carry(
-    stream: ConsoleStream, receive: Receive, send: Send, lapse: Coroutine[Any, Any, tuple[int, str]]
+    session: ConsoleSession, receive: Receive, send: Send, lapse: Coroutine[Any, Any, tuple[int, str]]
 ) -> tuple[int, str]:
     """Copy in both directions until one side, or the right to the console, ends.  Returns the close code and its
     reason."""
+    stream, passed = session.stream, _filter(session)
     async with asyncio.TaskGroup() as group:
-        sides = [group.create_task(side) for side in (_to_client(stream, send), _to_guest(stream, receive), lapse)]
+        sides = [
+            group.create_task(side) for side in (_to_client(stream, send), _to_guest(stream, receive, passed), lapse)
+        ]
         done, pending = await asyncio.wait(sides, return_when=asyncio.FIRST_COMPLETED)
         for task in pending:
             task.cancel()
     return next(side for side in sides if side in done).result()
+
+
+def _filter(session: ConsoleSession) -> Callable[[bytes], bytes]:
+    """Returns the part of a client's bytes that the guest may receive.  Raises InvalidInput."""
+    if session.kind is ConsoleKind.VNC:
+        return ViewerInput(view_only=session.view_only).take
+    return (lambda _: b"") if session.view_only else (lambda data: data)
 
 
 async def _to_client(stream: ConsoleStream, send: Send) -> tuple[int, str]:
@@ -168,7 +152,7 @@ async def _to_client(stream: ConsoleStream, send: Send) -> tuple[int, str]:
     return NORMAL, stream.ended
 
 
-async def _to_guest(stream: ConsoleStream, receive: Receive) -> tuple[int, str]:
+async def _to_guest(stream: ConsoleStream, receive: Receive, passed: Callable[[bytes], bytes]) -> tuple[int, str]:
     while True:
         message = await receive()
         if message["type"] == "websocket.disconnect":
@@ -177,7 +161,10 @@ async def _to_guest(stream: ConsoleStream, receive: Receive) -> tuple[int, str]:
         if data is None:
             return UNSUPPORTED, "Binary messages only."
         try:
-            await stream.write(data)
+            if wanted := passed(data):
+                await stream.write(wanted)
+        except InvalidInput as exc:
+            return UNSUPPORTED, exc.message
         except KilonovaError as exc:
             return NORMAL, exc.message
 
