@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import APIResponse, Locator, Route, expect
 
 from tests.browser.people import Person, World
 
@@ -230,3 +230,22 @@ def test_images_are_searched_and_several_are_deleted_at_once(at_images: Person, 
     expect(person.page.get_by_text("Nothing fits")).to_be_visible()
     person.button("Show all").click()
     expect(person.row("small.raw")).to_be_visible()
+
+
+def test_a_change_is_not_lost_behind_an_older_look_at_the_list(at_images: Person, world: World) -> None:
+    person = at_images
+    image(world, name := world.name("stale"))
+    person.open("/images")
+    expect(person.row(name)).to_be_visible()
+    held: list[tuple[Route, APIResponse]] = []
+    person.page.route("**/image/v2/images", lambda route: held.append((route, route.fetch())), times=1)
+    person.link("Flavors").click()
+    expect(person.heading("Flavors")).to_be_visible()
+    person.link("Images").click()
+    person.do(name, "Delete")
+    person.confirm("Delete")
+    expect(person.message(f"{name} deleted")).to_be_visible()
+    ((route, reply),) = held
+    assert name in reply.text()
+    route.fulfill(response=reply)
+    expect(person.row(name)).to_have_count(0)

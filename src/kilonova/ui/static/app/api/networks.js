@@ -24,8 +24,11 @@ export const get = async (id) => (await request("network", "GET", `/networks/${e
 /** @returns {Promise<Subnet[]>} */
 export const subnets = () => listAll("network", "/subnets", "subnets");
 
-/** Of the project; for administrators of all projects. @returns {Promise<Port[]>} */
-export const ports = () => listAll("network", "/ports", "ports");
+/** The most ports that `ports` returns: a fleet may have 100,000. */
+export const MOST_PORTS = 1000;
+
+/** Of the project; for administrators of all projects.  Not more than MOST_PORTS. @returns {Promise<Port[]>} */
+export const ports = async () => (await request("network", "GET", "/ports", { query: { limit: MOST_PORTS } })).data.ports;
 
 /** How many addresses a subnet has for guests. @param {Subnet} subnet */
 export const poolSize = (subnet) =>

@@ -92,6 +92,8 @@ export const resources = {
   "network.used": "Used",
   "network.used.own": "Used by the project",
   "network.used.hint": "Other projects use addresses too; the API does not tell how many.",
+  "network.used.least": "{count} or more",
+  "network.cut": "Only {count} ports were read: there are more.",
   "network.pool": "Addresses",
   "network.kind": "Kind",
   "network.mtu": "MTU",

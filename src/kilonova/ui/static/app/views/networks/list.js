@@ -13,7 +13,7 @@ import { useCollection } from "../../state/collection.js";
 import { networks } from "../../state/resources.js";
 import { isAdmin } from "../../state/session.js";
 import { t } from "../../words/index.js";
-import { ports, subnets, usedOf } from "./facts.js";
+import { isCut, ports, subnets, usedOf } from "./facts.js";
 
 /** @typedef {import("../../api/networks.js").Network} Network */
 
@@ -47,7 +47,7 @@ const columns = (admin) => [
   },
   { key: "status", title: t("server.state"), rank: 2, by: (row) => row.status, cell: (row) => html`<${Badge} tone=${row.status === "ACTIVE" ? "good" : "attention"} text=${row.status === "ACTIVE" ? t("status.ACTIVE") : row.status} />` },
   { key: "cidr", title: t("network.subnets"), rank: 1, by: (row) => cidrs(row).join(), cell: (row) => html`<span class="mono">${cidrs(row).join(", ")}</span>` },
-  { key: "used", title: t(admin ? "network.used" : "network.used.own"), rank: 2, numeric: true, by: usedOf, cell: usedOf },
+  { key: "used", title: t(admin ? "network.used" : "network.used.own"), rank: 2, numeric: true, by: usedOf, cell: (row) => (isCut() ? t("network.used.least", { count: usedOf(row) }) : usedOf(row)) },
   { key: "size", title: t("network.pool"), rank: 2, numeric: true, by: size, cell: size },
   { key: "kind", title: t("network.kind"), rank: 3, by: (row) => row.description, cell: (row) => html`<span title=${row.description}>${row.description}</span>` },
   { key: "zones", title: t("server.zone"), rank: 4, cell: (row) => row.availability_zones.join(", ") },

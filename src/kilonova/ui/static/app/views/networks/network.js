@@ -13,7 +13,7 @@ import { useCollection } from "../../state/collection.js";
 import { isAdmin } from "../../state/session.js";
 import { useWatched } from "../../state/watched.js";
 import { t } from "../../words/index.js";
-import { ports, portsOf, subnets } from "./facts.js";
+import { isCut, ports, portsOf, subnets } from "./facts.js";
 
 /** @typedef {import("../../api/networks.js").Network} Network */
 /** @typedef {import("../../api/networks.js").Subnet} Subnet */
@@ -69,6 +69,7 @@ function SubnetPanel({ subnet, ports: found }) {
       <header><h2 id=${headId} class="mono">${subnet.cidr}</h2></header>
       <${Meter} label=${t(isAdmin.value ? "network.used" : "network.used.own")} used=${used} limit=${api.poolSize(subnet)} />
       ${!isAdmin.value && html`<p class="dim">${t("network.used.hint")}</p>`}
+      ${isCut() && html`<p class="dim">${t("network.cut", { count: api.MOST_PORTS })}</p>`}
       <${Facts} rows=${[
         [t("network.gateway"), subnet.gateway_ip ?? t("none")],
         [t("network.pools"), html`<span class="mono">${subnet.allocation_pools.map((pool) => `${pool.start} – ${pool.end}`).join(", ") || t("none")}</span>`],
