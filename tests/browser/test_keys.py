@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_ssh_private_key
 from playwright.sync_api import Locator, Request, expect
 
 from tests.browser.people import Person, World
@@ -18,11 +19,14 @@ def at_keys(admin: Person) -> Person:
 
 
 def public_of(private: Path) -> str:
-    """The public key that ssh-keygen computes; it also checks the form of the file."""
+    """The public key that belongs to the private key in a file that ssh-keygen can read."""
     private.chmod(0o600)
     done = subprocess.run(["ssh-keygen", "-y", "-f", private], capture_output=True, text=True, timeout=20, check=False)
     assert done.returncode == 0, done.stderr
-    return " ".join(done.stdout.split()[:2])
+    public = load_ssh_private_key(private.read_bytes(), None).public_key()
+    text = public.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
+    assert done.stdout.split()[:2] == text.split()
+    return text
 
 
 def stored(world: World, name: str) -> str:
