@@ -9,7 +9,7 @@ ARGS ?=
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo fleet test interleave check bench scale faults mutants conformance wheel format docs lock vendor clean setup
+.PHONY: help demo fleet test interleave check bench scale faults mutants conformance wheel format docs lock vendor screenshots clean setup
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1|/p' Makefile | while IFS='|' read -r name text; do printf '  make %-11s %s\n' "$$name" "$$text"; done
@@ -70,6 +70,10 @@ docs: ## write the generated documents anew
 vendor: ## fetch the third-party code of the web page anew, by src/kilonova/ui/vendor.json
 	@sh lab/bootstrap.sh check
 	@$(PYTHON) -m lab.vendor
+
+screenshots: ## take the pictures of docs/ui.md anew, with real guests
+	@sh lab/bootstrap.sh test
+	@KILONOVA_SCREENSHOTS=docs/ui $(PYTHON) -m lab.runtests tests/browser/test_screenshots.py $(ARGS)
 
 setup: ## set up everything for development, and do nothing else
 	@sh lab/bootstrap.sh test

@@ -96,6 +96,7 @@ TARGETS: Mapping[str, Target] = {
     "placement_1000_ms": Target("ms", 20, 10),
     "rpc_over_nats": Target("ratio", 1.5, 1.3),
     "rpc_rate_over_nats": Target("ratio", 0.6, 0.75, more=True),
+    "rpc_rate_16_callers": Target("requests/s", 5 * 468, 10 * 468, more=True),
     "fleet_post_to_active_ms": Target("ms", 60, 40),
     "fleet_create_rate": Target("servers/s", 60, 100, more=True),
     "fleet_create_statements": Target("statements", 14, 12),

@@ -27,6 +27,7 @@ from kilonova.base.failpoints import Failpoints
 from kilonova.base.metrics import Metrics
 from kilonova.base.tasks import Supervisor
 from kilonova.base.threads import DaemonWorkers
+from kilonova.compute.guest_records import GuestRecords
 from kilonova.compute.observer import Observer, differences
 from kilonova.compute.session import HostIdentity, Session
 from kilonova.compute.virtapi import ComputeVirtAPI
@@ -87,7 +88,7 @@ class Rig:
         )
         expected = reply.guests
         seen = dict(await self.driver.guest_states())
-        if len(expected) != GUESTS or len(seen) != GUESTS or differences(expected, seen):
+        if len(expected) != GUESTS or len(seen) != GUESTS or differences(expected, seen, 0):
             raise CannotMeasure(f"{len(expected)} guests were expected and {len(seen)} seen, of {GUESTS}.")
 
 
@@ -147,7 +148,8 @@ async def _rig(directory: Path, daemon: PrivateLibvirtd) -> AsyncGenerator[Rig]:
         while not virtapi.enabled:
             changed.clear()
             await changed.wait()
-        yield Rig(daemon.test_uri, Observer(driver, session), session, driver, virtapi, bare)
+        records = GuestRecords(session.identity.process_id, lambda: session.registrations)
+        yield Rig(daemon.test_uri, Observer(driver, session, records), session, driver, virtapi, bare)
 
 
 async def _syncs(rig: Rig, n: int) -> tuple[list[float], list[float], float]:

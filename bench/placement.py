@@ -12,12 +12,14 @@ from bench.run import Bench, Group
 from kilonova.base.clock import SystemClock
 from kilonova.base.context import RequestContext
 from kilonova.base.threads import DaemonWorkers
-from kilonova.conductor.placement.place import Look, place
+from kilonova.conductor.placement.place import Look, place, wanted_of
 from kilonova.conductor.verbs import create
+from kilonova.config.filter_scheduler import DEFAULTS
 from kilonova.db.engine import Database
 from kilonova.db.location import sqlite_url
 from kilonova.db.migrate import ensure_schema
 from kilonova.db.readers import hosts as read_hosts
+from kilonova.db.readers.candidates import candidates
 from kilonova.db.sqlite import SqliteDatabase
 from kilonova.db.transaction import Transaction
 from kilonova.db.writers import hosts as write_hosts
@@ -62,9 +64,13 @@ async def _place(db: Database, clock: SystemClock) -> tuple[float, float, float]
     """One placement; its duration, the CPU time, and the duration of the read alone, in ms."""
     context = RequestContext(f"req-{clock.new_id()}", "u1", "p1", ("admin",))
     action_id = ActionId(clock.new_id())
-    await db.write(create.create, CreateServers(context, (instance(clock),)), (action_id,), clock.now())
+    request = CreateServers(context, (instance(clock),))
+    wanted = wanted_of(request, request.instances[0])
+    assert wanted is not None
+    await db.write(create.create, request, (action_id,), clock.now())
     begun, cpu = time.perf_counter(), time.process_time()
-    look = Look(nodes=await db.read(read_hosts.nodes_to_place, clock.now()))
+    found = await db.read(candidates, clock.now(), wanted, DEFAULTS)
+    look = Look(DEFAULTS, found.nodes, found.left_out)
     read_ms = (time.perf_counter() - begun) * 1000
     await db.write(place, action_id, clock.random, clock.now(), None, look)
     return (time.perf_counter() - begun) * 1000, (time.process_time() - cpu) * 1000, read_ms

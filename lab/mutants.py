@@ -30,7 +30,9 @@ from lab.mutants_of_legs import MUTANTS_OF_LEGS
 from lab.mutants_of_operators import MUTANTS_OF_OPERATORS
 from lab.mutants_of_placement import MUTANTS_OF_PLACEMENT
 from lab.mutants_of_postgres import MUTANTS_OF_POSTGRES
+from lab.mutants_of_reads import MUTANTS_OF_READS
 from lab.mutants_of_scale import MUTANTS_OF_SCALE
+from lab.mutants_of_troubles import MUTANTS_OF_TROUBLES
 from lab.mutants_of_trust import MUTANTS_OF_TRUST
 from lab.mutants_of_ui import MUTANTS_OF_UI
 from lab.mutants_of_versions import MUTANTS_OF_VERSIONS
@@ -58,7 +60,9 @@ MUTANTS: Sequence[Mutant] = (
     *MUTANTS_OF_POSTGRES,
     *MUTANTS_OF_OPERATORS,
     *MUTANTS_OF_PLACEMENT,
+    *MUTANTS_OF_READS,
     *MUTANTS_OF_SCALE,
+    *MUTANTS_OF_TROUBLES,
     *MUTANTS_OF_TRUST,
     *MUTANTS_OF_UI,
     *MUTANTS_OF_WALLS,

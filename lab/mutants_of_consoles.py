@@ -41,7 +41,7 @@ MUTANTS_OF_CONSOLES: Sequence[Mutant] = (
     ),
     one(
         "the listener speaks TLS only",
-        f"{HOSTS}::test_no_byte_is_read_without_tls",
+        f"{HOSTS}::test_a_ticket_is_not_read_without_tls",
         "compute/console_listener.py",
         "            ssl=context,\n            ssl_handshake_timeout=HELLO_S,\n",
         "",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from lab.mutant import Mutant, one
 
 _STORES, _HOST = "tests/service/test_image_stores.py", "tests/service/test_fleet_host_images.py"
+_THREADS = "tests/unit/base/test_threads.py"
 _URLS = f"{_STORES}::test_a_url_that_is_not_valid_is_refused"
 
 MUTANTS_OF_IMAGES: Sequence[Mutant] = (
@@ -22,6 +23,20 @@ MUTANTS_OF_IMAGES: Sequence[Mutant] = (
         "images/download.py",
         "self._client.read(place.url, at)",
         "self._client.read(place.url, 0)",
+    ),
+    one(
+        "a file that is opened for a cancelled caller is closed",
+        f"{_THREADS}::test_a_file_is_closed_whose_caller_is_cancelled_while_a_worker_opens_it",
+        "base/threads.py",
+        "            self._closed = True\n            if self._file is not None:\n                self._file.close()\n",
+        "            self._closed = True\n",
+    ),
+    one(
+        "a cancelled fetch leaves no file",
+        "tests/unit/compute/test_image_cache.py::test_a_fetch_that_is_cancelled_while_its_file_is_opened_leaves_nothing",
+        "base/threads.py",
+        '            if self._closed:\n                raise RuntimeError("the caller',
+        '            if False:\n                raise RuntimeError("the caller',
     ),
     one("URLs of stores that expire", _URLS, "images/signing.py", "if at >= permit.until:", "if False:"),
     one(

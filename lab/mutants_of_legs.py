@@ -138,9 +138,9 @@ MUTANTS_OF_LEGS: Sequence[Mutant] = (
     ),
     one(
         "the power of the guest's own host",
-        f"{LEG}::test_the_guests_power_is_the_last_that_its_host_reported",
+        f"{LEG}::test_the_guests_state_is_the_last_that_its_host_reported",
         "objects/leg.py",
-        "for leg in reported if leg.host == host)",
-        "for leg in reported)",
+        "for leg in reported if leg.host == host), None)",
+        "for leg in reported), None)",
     ),
 )

@@ -50,7 +50,7 @@ MUTANTS_OF_PLACEMENT: Sequence[Mutant] = (
         "failed builds are counted",
         f"{MOVES}::test_failed_builds_are_forgotten_after_a_success_and_after_a_while",
         "conductor/engine/reschedule.py",
-        "        write_hosts.build_failed(tx, action.host, now)\n",
+        "        write_hosts.build_failed(tx, host, now)\n",
         "        pass\n",
     ),
     one(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from lab.mutant import Mutant, one
 
 TRUST = "tests/live/test_trust.py"
+COST = "tests/live/test_bus_cost.py"
 GUARD = "tests/unit/rpcapi/test_guard.py"
 PERMISSIONS = "tests/unit/rpcapi/test_permissions.py"
 AUTHORITY = "tests/unit/rpc/test_authority.py"
@@ -85,8 +86,36 @@ MUTANTS_OF_TRUST: Sequence[Mutant] = (
         "turns per peer",
         f"{GUARD}::test_a_peer_has_a_bound_of_requests_at_once_and_a_bounded_queue",
         "rpcapi/guard.py",
-        "            async with found.turns:\n                yield\n",
-        "            yield\n",
+        "            await self.turns.acquire()\n",
+        "            pass\n",
+    ),
+    one(
+        "a request that waits in vain gives its place back",
+        f"{GUARD}::test_requests_that_waited_in_vain_do_not_fill_the_queue",
+        "rpcapi/guard.py",
+        "        except asyncio.CancelledError:\n            self.inside -= 1\n",
+        "        except asyncio.CancelledError:\n",
+    ),
+    one(
+        "messages that wait are one record",
+        f"{COST}::test_messages_that_are_sent_together_are_one_record",
+        "rpc/nats_connection.py",
+        '        self.write(b"".join(payload))\n',
+        "        super().writelines(payload)\n",
+    ),
+    one(
+        "our transport is the one of the connection",
+        f"{COST}::test_messages_that_are_sent_together_are_one_record",
+        "rpc/nats_connection.py",
+        "        return True  # a client",
+        "        return super().__bool__()  # a client",
+    ),
+    one(
+        "a former connection stays until its handlers have replied",
+        f"{TRUST}::test_rotation_loses_no_request",
+        "rpc/nats.py",
+        "                        await asyncio.wait(set(self._handling))\n",
+        "                        pass\n",
     ),
     one(
         "a refusal is retried",
@@ -98,9 +127,16 @@ MUTANTS_OF_TRUST: Sequence[Mutant] = (
     one(
         "any bytes are survived",
         f"{GUARD}::test_any_bytes_get_an_error_and_no_traceback",
+        "rpcapi/endpoint.py",
+        "        except ValueError as exc:\n",
+        "        except RecursionError as exc:\n",
+    ),
+    one(
+        "a number that is no float is refused",
+        f"{GUARD}::test_any_bytes_get_an_error_and_no_traceback",
         "rpc/wire.py",
-        "    except (ValueError, RecursionError) as exc:\n",
-        "    except ValueError as exc:\n",
+        "not 0 < timeout_s <= LONGEST_S:",
+        "not 0 < timeout_s:",
     ),
     one(
         "records of deleted instances have no secrets",

@@ -21,7 +21,7 @@ MUTANTS_OF_VERSIONS: Sequence[Mutant] = (
         "work of a newer version is not revoked",
         f"{NEWER}::test_work_of_a_newer_verb_is_neither_handed_out_nor_revoked",
         "conductor/engine/hand_out.py",
-        "if leg not in current and leg.action_id not in others)",
+        "if leg not in current and leg.action_id not in work.others)",
         "if leg not in current)",
     ),
     one(

@@ -79,7 +79,7 @@ def modules_at_start() -> list[str]:
 def not_preloaded() -> Iterator[str]:
     """Differences between the modules that index.html loads at once and those which the start needs.
 
-    Without the list a browser learns of a module only when it has read the one that imports it.
+    Without the list a browser learns of a module only when it has read its importer.
     """
     listed, needed = _PRELOAD.findall((UI / "static/index.html").read_text()), modules_at_start()
     for name in needed:

@@ -56,6 +56,8 @@ class PrivatePostgres:
         self.log = self.directory / "postgres.log"
         self.port = 0
         self._uid, self._gid, _ = owner_of_lab()
+        self.within: tuple[str, ...] = ()
+        """Words before each program of the server, which lead into a namespace."""
         self._process: subprocess.Popen[bytes] | None = None
         self._programs = wheel_directory()
 
@@ -67,6 +69,11 @@ class PrivatePostgres:
     def url_of(self, database: str) -> str:
         """The URL of another database of this server."""
         return f"postgresql+psycopg://kilonova:{PASSWORD}@127.0.0.1:{self.port}/{database}"
+
+    @property
+    def lives(self) -> bool:
+        """Whether the server runs: it ends by itself when it cannot recover."""
+        return self._process is not None and self._process.poll() is None
 
     @property
     def pid(self) -> int:
@@ -154,6 +161,10 @@ class PrivatePostgres:
             os.chown(data, self._uid, self._gid)
         self.log.touch()
         self._copy_if_hidden()
+        self._fill(data)
+
+    def _fill(self, data: Path) -> None:
+        """Make the files of the server in the empty directory `data`."""
         password = self.directory / "password"
         _ = password.write_text(PASSWORD)
         words = ("--pgdata", data, "--username=kilonova", f"--pwfile={password}", "--encoding=UTF8", "--locale=C")
@@ -195,7 +206,7 @@ class PrivatePostgres:
         argv = [str(self._programs / "bin" / program), *map(str, words)]
         if os.geteuid() == 0:
             argv = ["setpriv", f"--reuid={self._uid}", f"--regid={self._gid}", "--clear-groups", *argv]
-        return argv
+        return [*self.within, *argv]
 
     def _family(self) -> list[int]:
         """The server and its children: those of its session."""

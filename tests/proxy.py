@@ -23,7 +23,11 @@ class Proxy:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         deaf, mute = self.deaf, self.mute
-        there, to = await asyncio.open_connection("127.0.0.1", self.target)
+        try:
+            there, to = await asyncio.open_connection("127.0.0.1", self.target)
+        except OSError:  # (the server is gone)
+            writer.close()
+            return
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(_pump(reader, to, deaf))

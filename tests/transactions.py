@@ -42,6 +42,7 @@ from kilonova.db.writers import quotas as write_quotas
 from kilonova.db.writers import server_groups as write_groups
 from kilonova.objects.action import ActionEvent
 from kilonova.objects.flavor import Flavor
+from kilonova.objects.guest import ReadMark
 from kilonova.objects.idempotency import Idempotent
 from kilonova.objects.identity import Group, Project, User
 from kilonova.objects.ids import ActionId, AttemptId, FlavorId, HostName, ImageId, InstanceId, ServerGroupId
@@ -139,7 +140,8 @@ def _registration(name: HostName, process: str) -> host.RegisterHost:
 def _finish(number: int, *, succeeded: bool = True) -> host.Finish:
     step = ActionEvent("define", NOW, NOW, "Success")
     power = PowerState.RUNNING if succeeded else None
-    return host.Finish(H1, LegId(ActionId(f"action-{number}"), 0), ATTEMPT, succeeded, power, (step,))
+    read = ReadMark("process-h1", 9)
+    return host.Finish(H1, LegId(ActionId(f"action-{number}"), 0), ATTEMPT, succeeded, power, (step,), read=read)
 
 
 def _image(number: int, status: ImageStatus = ImageStatus.QUEUED, size: int | None = None) -> Image:
@@ -228,6 +230,12 @@ _KEY = Keypair("u1", "key", "ssh", "public", "finger", NOW)
 _SEEN = host.Observed(ACTIVE, PowerState.SHUTDOWN, "because")
 
 
+def _seen_by(side: Side) -> host.Observed:
+    """The second side's read is the newer one."""
+    power = PowerState.PAUSED if side.number == 1 else PowerState.SHUTDOWN
+    return host.Observed(ACTIVE, power, "because", 10 + side.number)
+
+
 def _give_up(tx: Transaction) -> Any:
     """H1 is down, and an operator gives it up."""
     write_hosts.update_service(tx, H1, read_hosts.COMPUTE, NOW, up=False)
@@ -257,6 +265,12 @@ CASES: Mapping[str, Case] = {
     ),
     "report states": one(
         guests.report_states, same(host.ReportStates(H1, 1, (_SEEN,))), lambda side: (side.action,), same(NOW)
+    ),
+    "report in order": one(
+        guests.report_states,
+        lambda side: host.ReportStates(H1, 1, (_seen_by(side),)),
+        lambda side: (side.action,),
+        same(NOW),
     ),
     "register": one(
         register.register, lambda side: _registration(H1, f"new-{side.number}"), same("service-h1"), same(NOW)

@@ -37,7 +37,7 @@ class NatsServer:
     """
 
     def __init__(self, directory: Path, extra: str = "") -> None:
-        self._directory, self._extra = directory, extra
+        self._directory, self.extra = directory, extra
         self._port = -1
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -66,7 +66,7 @@ class NatsServer:
     def argv(self, program: str) -> list[str]:
         """The command; its configuration is written."""
         config = self._directory / "nats.conf"
-        config.write_text(CONFIG.format(port=self._port, extra=self._extra))
+        config.write_text(CONFIG.format(port=self._port, extra=self.extra))
         return [program, "-c", str(config), "--ports_file_dir", str(self._directory)]
 
     def stop(self) -> None:

@@ -12,11 +12,13 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from kilonova.base.context import REQUEST_ID, serving
+from kilonova.base.errors import InvalidInput
 from kilonova.base.threads import DaemonWorkers
 from kilonova.db.engine import Database
 from kilonova.db.location import sqlite_url
 from kilonova.db.savepoints import each_in_savepoint
 from kilonova.db.sqlite import SqliteDatabase
+from kilonova.db.transaction import RECORDED, single_statement
 from tests import postgres
 
 T = sa.table("t", sa.column("n", sa.Integer), sa.column("text", sa.String))
@@ -72,6 +74,18 @@ async def test_writes_at_the_same_time_succeed_and_fail_alone(db: Database) -> N
     failed = {asked[at]: type(one).__name__ for at, one in enumerate(found) if isinstance(one, BaseException)}
     assert failed == {7: "IntegrityError", -1: "ValueError"}
     assert await db.read(numbers) == list(range(20))
+
+
+async def test_a_number_that_cannot_be_stored_is_the_callers_mistake(db: Database) -> None:
+    def ask(snapshot: sa.Connection) -> list[int]:
+        return list(snapshot.execute(sa.select(T.c.n).where(T.c.n == 1 << 200)).scalars())
+
+    with pytest.raises(InvalidInput, match="cannot be stored"):
+        await db.write(insert, 1 << 200)
+    if isinstance(db, SqliteDatabase):  # (PostgreSQL compares numbers of any size)
+        with pytest.raises(InvalidInput, match="cannot be stored"):
+            await db.read(ask)
+    assert await db.read(numbers) == []
 
 
 async def test_a_mistake_in_a_statement_is_the_callers(db: Database) -> None:
@@ -205,3 +219,36 @@ async def test_one_item_of_a_batch_fails_alone(db: Database) -> None:
     await db.write(insert, 2)
     assert await db.write(batch, [1, -1, 2, 3]) == [1, 3]
     assert await db.read(numbers) == [1, 2, 3]
+
+
+def record(tx: sa.Connection, n: int) -> None:
+    """As the writers of notifications do."""
+    tx.info[RECORDED] = True
+    insert(tx, n)
+
+
+async def test_a_commit_that_has_recorded_a_notification_is_reported(db: Database) -> None:
+    calls: list[bool] = []
+    db.on_recorded(lambda: calls.append(True))
+    await db.write(insert, 1)
+    assert calls == []
+    with pytest.raises(ValueError, match="negative"):
+        await db.write(record, -1)
+    await db.write(insert, 2)  # on the same connection: the mark of the rolled back one is gone
+    assert calls == []
+    await db.write(record, 3)
+    assert calls == [True]
+    await asyncio.gather(*(db.write(record, n) for n in range(4, 7)), db.write(insert, 7))
+    assert len(calls) == 4
+
+
+@single_statement
+def highest(snapshot: sa.Connection) -> int | None:
+    return snapshot.execute(sa.select(sa.func.max(T.c.n))).scalar()
+
+
+async def test_a_read_of_one_statement_sees_what_is_committed(db: Database) -> None:
+    for n in (4, 9):
+        await db.write(insert, n)
+        assert await db.read(highest) == n
+    assert await db.read(numbers) == [4, 9]

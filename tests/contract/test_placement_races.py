@@ -13,9 +13,11 @@ from kilonova.conductor import bootstrap, server_groups
 from kilonova.conductor.hosts import register
 from kilonova.conductor.placement.place import Look, place
 from kilonova.conductor.verbs import create
+from kilonova.config.filter_scheduler import DEFAULTS
 from kilonova.config.load import load
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers import instances as read_instances
+from kilonova.db.readers.candidates import Wanted, candidates
 from kilonova.objects.ids import ActionId, HostName, InstanceId, ServerGroupId
 from kilonova.objects.instance import Instance
 from kilonova.objects.server_group import GroupPolicy, ServerGroup
@@ -121,6 +123,19 @@ def test_a_host_that_went_out_of_service_since_it_was_chosen_gets_nothing(url: s
             look = Look(nodes=nodes)
             host = await fleet.conductors[1].write(place, ActionId(f"a{number}"), Random(number), make.NOW, None, look)
             assert host == "h1"
+        await fleet.close()
+
+    make.run(main())
+
+
+def test_more_than_a_column_can_have_is_compared_like_any_other_size(url: str) -> None:
+    async def main() -> None:
+        fleet = Fleet(url)
+        await fleet.hosts(2, vcpus=8)
+        await fleet.place([make.instance("i1"), make.instance("i2")])
+        most = 2**31 - 1
+        found = await fleet.conductors[0].read(candidates, make.NOW, Wanted(most, most, 2 * most), DEFAULTS)
+        assert [node.service.host for node in found.nodes] == ["h0", "h1"]
         await fleet.close()
 
     make.run(main())

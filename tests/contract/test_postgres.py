@@ -25,6 +25,7 @@ from kilonova.db.postgres.failures import Kind
 from kilonova.db.postgres.session import begin_write
 from kilonova.db.postgres.url import parameters
 from kilonova.db.savepoints import each_in_savepoint
+from kilonova.db.transaction import single_statement
 from lab.postgres import PrivatePostgres
 from tests import postgres
 from tests.contract.test_database import T, insert, make_table, numbers
@@ -199,6 +200,7 @@ async def test_a_read_only_server_accepts_nothing_and_says_why(server: PrivatePo
         with pytest.raises(DatabaseUnavailable, match=r"read-only transaction\. Nothing was accepted"):
             await db.write(insert, 1)
         assert "read-only" in await db.trouble()
+        assert await db.read(numbers) == []
         server.sql("ALTER DATABASE kilonova RESET default_transaction_read_only", "postgres")
         await db.write(insert, 2)
         assert await db.trouble() == ""
@@ -375,7 +377,7 @@ async def test_settings_of_each_session(server: PrivatePostgres) -> None:
 
     async with database(server.url) as db:
         for name, value in (
-            ("statement_timeout", "10s"),
+            ("statement_timeout", "12s"),
             ("lock_timeout", "3s"),
             ("idle_in_transaction_session_timeout", "2s"),
             ("transaction_isolation", "repeatable read"),
@@ -394,3 +396,28 @@ async def _refused(url: str, words: str) -> None:
 
 def _through(server: PrivatePostgres, port: int) -> str:
     return server.url.replace(f":{server.port}/", f":{port}/")
+
+
+@single_statement
+def _two(snapshot: sa.Connection) -> None:
+    numbers(snapshot)
+    numbers(snapshot)
+
+
+async def test_a_function_of_one_statement_cannot_execute_a_second_one(server: PrivatePostgres) -> None:
+    """The second one would see a later state of the database."""
+    async with database(server.url) as db:
+        with pytest.raises(RuntimeError, match="a second one"):
+            await db.read(_two)
+        assert await db.read(numbers) == []
+
+
+def _prepared(snapshot: sa.Connection) -> int:
+    return int(snapshot.exec_driver_sql("SELECT count(*) FROM pg_prepared_statements").scalar_one())
+
+
+async def test_statements_stay_prepared_after_a_read(server: PrivatePostgres) -> None:
+    async with database(server.url, size=1) as db:
+        for _ in range(8):
+            await db.read(numbers)
+        assert await db.read(_prepared) > 0

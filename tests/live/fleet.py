@@ -56,11 +56,19 @@ class Service:
 
     def __init__(self, module: str, log: Path, words: list[str]) -> None:
         self.module, self.log, self.words = module, log, words
+        self.prelude = ""
+        """What runs in the process before its program."""
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, *interpreter: str, env: Mapping[str, str] | None = None) -> Self:
         """Begin; the log starts anew."""
-        argv = [sys.executable, *interpreter, "-c", f"from {self.module} import main; main()", *self.words]
+        argv = [
+            sys.executable,
+            *interpreter,
+            "-c",
+            f"{self.prelude}from {self.module} import main; main()",
+            *self.words,
+        ]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(argv, stdout=log, stderr=log, env={**os.environ, **(env or {})})
         return self
@@ -193,9 +201,10 @@ class Fleet:
         done = self.command("db", "upgrade")
         assert done.returncode == 0, done.stderr
 
-    def command(self, *words: str, config: Path | None = None) -> "subprocess.CompletedProcess[str]":
+    def command(self, *words: str, config: Path | None = None, prelude: str = "") -> "subprocess.CompletedProcess[str]":
         """Run `kilonova ...` with the configuration of the fleet to its end."""
-        argv = [sys.executable, "-m", "kilonova", *words, "--config-file", str(config or self.config)]
+        program = f"{prelude}import runpy; runpy.run_module('kilonova', run_name='__main__', alter_sys=True)"
+        argv = [sys.executable, "-c", program, *words, "--config-file", str(config or self.config)]
         return subprocess.run(argv, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
 
     def bootstrap(self, *servers: ApiServer) -> None:

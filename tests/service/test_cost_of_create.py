@@ -18,22 +18,24 @@ from kilonova.rpc.memory import MemoryBus
 from kilonova.rpcapi.notifications import NUMBERED
 from tests.service.api import running_api
 
-STATEMENTS = 19
-"""To accept (4), place (6), hand out (3) and end (6) a create with one network: all on the rows of this create."""
-SHARED = 10
-"""To read the flavor, the image and the hosts (5), and to compare the guest's state with the record (5)."""
-WRITES = 5
+STATEMENTS = 17
+"""To accept (4), place (6), hand out (2) and end (5) a create with one network: all on the rows of this create."""
+SHARED = 6
+"""To read the flavor, the image and the hosts (5), and to see that there is work (1)."""
+WRITES = 4
 """Transactions that may change something, without those of the outbox: each is at most one sync of the disk."""
-MESSAGES = 5
-"""Calls and casts, each with its reply: create, wake, fetch, finish, report of the guest's state.  Without the one that
-wakes the readers of the outbox: it serves many creates at once."""
+NUMBERINGS = 2
+"""Transactions that number the notifications: of its start, and of its end."""
+MESSAGES = 4
+"""Calls and casts, each with its reply: create, wake, fetch, finish.  Without the one that wakes the readers of the
+outbox: it serves many creates at once."""
 LONG: dict[tuple[str, str], Any] = {
     ("DEFAULT", "report_interval"): 20.0,
     ("DEFAULT", "action_poll_interval"): 20.0,
     ("conductor", "watchdog_interval"): 600.0,
 }
 """No periodic work during the test."""
-OUTBOX = ("outbox", "notifications.number", "notifications SET number")
+OUTBOX = ("outbox", "notifications.number IS NULL")
 
 
 @contextmanager
@@ -41,9 +43,10 @@ def statements() -> Generator[list[str]]:
     """The statements of all engines, without those that number the outbox: these serve many creates at once."""
     found: list[str] = []
 
-    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
         if not any(word in statement for word in OUTBOX):
-            found.append(" ".join(statement.split()))
+            one_for_each_row = isinstance(parameters, list)
+            found.extend([" ".join(statement.split())] * (len(parameters) if one_for_each_row else 1))
 
     event.listen(sa.Engine, "before_cursor_execute", note)
     try:
@@ -82,5 +85,39 @@ async def test_a_create_has_few_statements_and_messages(monkeypatch: pytest.Monk
     own = [one for one in found if not is_of_sqlite(one)]
     assert any("UPDATE instances" in one for one in own), own
     assert len(own) <= STATEMENTS + SHARED, "\n".join(own)
-    assert sum(one.startswith("COMMIT") for one in found) <= WRITES + 6, "\n".join(found)
+    assert sum(one.startswith("COMMIT") for one in found) <= WRITES + NUMBERINGS, "\n".join(found)
     assert sent.total() <= MESSAGES, sent
+
+
+async def test_a_fetch_that_finds_nothing_is_a_read_of_one_statement() -> None:
+    async with running_api({**LONG, ("DEFAULT", "action_poll_interval"): 0.2}) as api:
+        await api.server(await api.image())
+        await asyncio.sleep(0.3)
+        with statements() as found:
+            await asyncio.sleep(1.0)
+    looks = [one for one in found if one.startswith("SELECT services.epoch, EXISTS")]
+    assert len(looks) >= 2, found
+    assert not any("LEFT OUTER JOIN actions" in one for one in found), found
+
+
+async def test_what_records_no_notification_looks_at_no_outbox() -> None:
+    looks: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if "FROM outbox" in statement:
+            looks.append(statement)
+
+    async with running_api(LONG) as api:
+        image = await api.image()
+        await asyncio.sleep(0.3)
+        event.listen(sa.Engine, "before_cursor_execute", note)
+        try:
+            body = {"flavor": {"name": "f", "vcpus": 1, "ram": 64, "disk": 1}}
+            assert (await api.compute("POST", "/flavors", body)).status_code == 200
+            await asyncio.sleep(0.8)
+            assert looks == []
+            await api.server(image)
+            await asyncio.sleep(0.8)
+            assert looks != []
+        finally:
+            event.remove(sa.Engine, "before_cursor_execute", note)

@@ -175,14 +175,16 @@ async def test_a_peer_without_a_ticket_gets_nothing(tmp_path: Path) -> None:
         await until(lambda: h.refused("hello"))
 
 
-async def test_no_byte_is_read_without_tls(tmp_path: Path) -> None:
+async def test_a_ticket_is_not_read_without_tls(tmp_path: Path) -> None:
     async with host(tmp_path) as h:
         ticket = await h.ticket()
+        hello = console_wire.Hello(ticket.secret, ticket.instance_id, ticket.kind)
         reader, writer = await asyncio.open_connection(ticket.address, ticket.port)
-        writer.write(b"\1\0\0\0\2{}")
+        writer.write(console_wire.frame(console_wire.Frame.HELLO, console_wire.HELLO_FORM.dump_json(hello)))
         with pytest.raises((asyncio.IncompleteReadError, ConnectionError)):
             await reader.readexactly(1 << 16)  # an alert of TLS, and the end
         writer.transport.abort()
+        await (await HostConsoles().open(ticket)).close()  # it is still good
 
 
 async def test_a_host_that_is_gone_is_told_apart_in_one_sentence(tmp_path: Path) -> None:

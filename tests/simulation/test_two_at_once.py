@@ -27,10 +27,6 @@ ASKED: dict[str, tuple[Any, str]] = {
 }
 
 
-SYNC_S = 150.0
-"""Longer than sync_power_state_interval."""
-
-
 async def ask(world: World, server_id: str, verb: str) -> bool:
     reply = await world.http.post(f"/compute/v2.1/servers/{server_id}/action", json=ASKED[verb][0])
     assert reply.status_code < 300 or reply.status_code == 409, reply.text
@@ -38,8 +34,6 @@ async def ask(world: World, server_id: str, verb: str) -> bool:
 
 
 async def judge(world: World, server_id: str, accepted: list[str]) -> None:
-    # A report of a read from before an action may come after its end; the next look at all guests corrects it.
-    await world.clock.sleep(SYNC_S)
     shown, kept = await show(world, server_id), await record(world, server_id)
     found = await world.db.read(read_actions.of_instance, InstanceId(server_id))
     actions = [action for action in found if action.is_requested]

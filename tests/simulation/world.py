@@ -140,7 +140,7 @@ class _HeldDatabase:
 
     def __init__(self, db: Database, holds: Callable[[object], bool]) -> None:
         self._db, self._holds = db, holds
-        self.start, self.trouble, self.close = db.start, db.trouble, db.close
+        self.start, self.trouble, self.close, self.on_recorded = db.start, db.trouble, db.close, db.on_recorded
 
     async def write(self, fn: Any, *args: Any, **kwargs: Any) -> Any:
         await self._until_free(fn)

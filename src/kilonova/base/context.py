@@ -8,8 +8,6 @@ task that submitted it.  A task of a Supervisor starts without an id, because it
 it.
 """
 
-from collections.abc import Generator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
@@ -21,14 +19,19 @@ REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 """Empty: the current work belongs to no single request."""
 
 
-@contextmanager
-def serving(request_id: str) -> Generator[None]:
+class serving:
     """Bind a request id, or none (""), within the block."""
-    token = REQUEST_ID.set(request_id)
-    try:
-        yield
-    finally:
-        REQUEST_ID.reset(token)
+
+    __slots__ = ("_request_id", "_token")
+
+    def __init__(self, request_id: str) -> None:
+        self._request_id = request_id
+
+    def __enter__(self) -> None:
+        self._token = REQUEST_ID.set(self._request_id)
+
+    def __exit__(self, *_error: object) -> None:
+        REQUEST_ID.reset(self._token)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import contextvars
 import queue
 import threading
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 T = TypeVar("T")
 
@@ -167,6 +167,41 @@ class DaemonWorkers:
         for callback in callbacks:
             with contextlib.suppress(RuntimeError):  # the loop is closed: nothing waits
                 callback()
+
+
+class _Closes(Protocol):
+    def close(self) -> None: ...
+
+
+F = TypeVar("F", bound=_Closes)
+
+
+class Opening(Generic[F]):
+    """A file that a worker opens, for a caller that may be cancelled meanwhile and then does not receive it.
+
+    Both functions run in workers.  After `close` nothing is open, in whatever order the workers ran them.
+    """
+
+    def __init__(self, open_file: Callable[[], F]) -> None:
+        self._open_file = open_file
+        self._lock = threading.Lock()
+        self._file: F | None = None
+        self._closed = False
+
+    def open(self) -> F:
+        """Open the file.  Raises RuntimeError after `close`, and any exception of `open_file`."""
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("the caller does not wait for the file any more")
+            self._file = self._open_file()
+            return self._file
+
+    def close(self) -> None:
+        """Close the file if it is open.  Waits while it is being opened."""
+        with self._lock:
+            self._closed = True
+            if self._file is not None:
+                self._file.close()
 
 
 class InlineWorkers:

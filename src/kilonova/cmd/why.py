@@ -43,6 +43,8 @@ def _lines_of_try(number: int, one: dict[str, Any]) -> list[str]:
     lines = [
         f"Try {number}, {one['at']} UTC: {result}; {one['candidates']} of {one['hosts']} hosts passed the filters."
     ]
+    if left_out := one.get("left_out", 0):
+        lines.append(f"  {left_out} hosts were left out by the database: no room, out of service, or less weight.")
     lines += [f"  {_refused(refused)}" for refused in one["refused"]]
     lines += [f"  {weighed['host']} has the weight {weighed['weight']:.2f}." for weighed in one["weighed"]]
     lines += [f"  {lost['host']} could not take it after all: {lost['reason']}." for lost in one["lost"]]

@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 import structlog
 
 from kilonova.base.clock import Clock
-from kilonova.base.errors import HypervisorUnavailable, Unauthorized
+from kilonova.base.errors import HypervisorUnavailable, NotSupported, Unauthorized
 from kilonova.base.metrics import Metrics
 from kilonova.objects.console import ConsoleKind, ConsoleStream, ConsoleTicket
 from kilonova.objects.ids import HostName, InstanceId
@@ -76,10 +76,12 @@ class ConsoleDesk:
 
     async def grant(self, request: GrantConsole, _peer: str = "") -> Ack:
         """Permit one session.  Raises InvalidState, NotSupported, HypervisorError, HypervisorUnavailable."""
-        if request.kind is ConsoleKind.VNC:
+        if request.kind == ConsoleKind.VNC:
             await SCREENS.of(self._driver).check(request.instance_id)
-        else:
+        elif request.kind == ConsoleKind.SERIAL:
             CONSOLES.of(self._driver)
+        else:
+            raise NotSupported(f"This host has no consoles of kind {request.kind.value}: upgrade it.")
         self.endpoint()
         self._tokens.put(request.token_hash, request, min(request.valid_s, MOST_VALID_S))
         return Ack()
@@ -104,7 +106,7 @@ class ConsoleDesk:
             raise Unauthorized(
                 "The ticket for the console is not valid: it was used, has expired, or is for another console."
             )
-        capability = CONSOLES if kind is ConsoleKind.SERIAL else SCREENS
+        capability = CONSOLES if kind == ConsoleKind.SERIAL else SCREENS
         return await capability.of(self._driver).open(instance_id)
 
     def refused(self, reason: str) -> None:

@@ -8,6 +8,7 @@ import structlog
 from kilonova.base.clock import Clock
 from kilonova.base.context import serving
 from kilonova.base.errors import KilonovaError, StaleWrite
+from kilonova.base.fleet_clock import SLOW_S, ClockWatch, ahead_of
 from kilonova.base.tasks import Supervisor
 from kilonova.compute.queues import InstanceQueues
 from kilonova.compute.refusals import Refusals
@@ -31,6 +32,7 @@ class Feed:
     ) -> None:
         self._session, self._queues, self._clock, self._poll_s = session, queues, clock, poll_s
         self._refusals = refusals
+        self._clocks = ClockWatch("the conductors")
         self._wake = asyncio.Event()
         self._open = True
 
@@ -73,9 +75,7 @@ class Feed:
         attempt = AttemptId(self._clock.new_id())
         running = (*self._queues.running(), *self._refusals.left)
         conductor = self._session.conductor
-        fetched = await self._session.call(
-            lambda epoch: conductor.call(FETCH, Fetch(conductor.host, epoch, attempt, running))
-        )
+        fetched = await self._session.call(lambda epoch: self._fetch(Fetch(conductor.host, epoch, attempt, running)))
         conductor.conductors.lowest = fetched.conductors
         for leg in fetched.revoked:
             self._queues.revoke(leg)
@@ -85,6 +85,15 @@ class Feed:
             await self._take(fetched, attempt, tasks)
         if fetched.more:
             self._wake.set()
+
+    async def _fetch(self, request: Fetch) -> Fetched:
+        """Fetch, and compare the clocks."""
+        began = self._clock.monotonic()
+        fetched = await self._session.conductor.call(FETCH, request)
+        took_s = self._clock.monotonic() - began
+        if fetched.now is not None and took_s < SLOW_S:
+            self._clocks.look(ahead_of(fetched.now, self._clock.now(), took_s))
+        return fetched
 
     async def _take(self, fetched: Fetched, attempt: AttemptId, tasks: Supervisor) -> None:
         for item in fetched.items:

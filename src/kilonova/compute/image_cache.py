@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Collection
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -19,7 +20,7 @@ from kilonova.base.clock import Clock
 from kilonova.base.errors import ImageUnacceptable, ImageUnavailable
 from kilonova.base.files import make_directory, make_file
 from kilonova.base.locks import KeyedLocks
-from kilonova.base.threads import Workers
+from kilonova.base.threads import Opening, Workers
 from kilonova.compute.local_images import ImageFetch, ImageSource
 from kilonova.images.inspect import inspect
 from kilonova.objects.image import ImageRef
@@ -117,14 +118,15 @@ class ImageCache:
     async def _copy(self, image: ImageRef, part: Path, fetch: ImageFetch) -> bool:
         """Whether the bytes of one read are the image's."""
         digest = hashlib.sha512()
-        out = await self._workers.run(_create, part)
+        opening = Opening(partial(_create, part))
         try:
+            out = await self._workers.run(opening.open)
             async with aclosing(fetch.read()) as chunks:
                 async for chunk in chunks:
                     await self._workers.run(_append, out, digest, chunk)
             await self._workers.run(_sync, out)
         finally:
-            await self._workers.run(out.close)
+            await self._workers.run(opening.close)
         return digest.hexdigest() == image.sha512
 
 

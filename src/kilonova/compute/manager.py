@@ -22,6 +22,7 @@ from kilonova.compute.capacity import inventory_of
 from kilonova.compute.consoles import ConsoleDesk
 from kilonova.compute.feed import Feed
 from kilonova.compute.given_up import GivenUp
+from kilonova.compute.guest_records import GuestRecords
 from kilonova.compute.image_cache import ImageCache
 from kilonova.compute.image_cleanup import ImageCleanup
 from kilonova.compute.image_uploads import ImageUploads
@@ -115,17 +116,18 @@ class ComputeManager:
         notifier = Notifier(conductor, clock, session.outage)
         self.virtapi.on_error = notifier.error
         await self.driver.init_host(tasks)
-        observer = Observer(self.driver, session)
+        records = GuestRecords(self._identity.process_id, lambda: session.registrations)
+        observer = Observer(self.driver, session, records)
         self.virtapi.on_event = observer.mark
         images = self._images(conductor)
         cache = ImageCache(Path(defaults.instances_path) / "_base", images, self._workers, clock)
         uploads = ImageUploads(images, conductor, clock, session.outage)
         seed_key = await self._workers.run(read_seed_key, defaults.state_path, clock)
         tools = Tools(self.driver, cache, uploads, clock, defaults, self._identity.boot_id, seed_key)
-        runner = Runner(self._failpoints, session)
-        signals = Signals(observer.idle, self._look_for_work, self.metrics, session.outage)
+        runner = Runner(self._failpoints, session, records.new_read)
+        signals = Signals(observer.idle, self._look_for_work, self.metrics, session.outage, records)
         queues = InstanceQueues(session.conductor, runner, tools, signals, self._operations)
-        refusals = Refusals(session, self.driver)
+        refusals = Refusals(session, self.driver, records)
         feed = Feed(session, queues, refusals, clock, defaults.action_poll_interval)
         reports = Reports(session, self.inventory, self.virtapi, observer, clock)
         self._session, self._queues, self._feed, self._reports = session, queues, feed, reports

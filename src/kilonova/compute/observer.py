@@ -7,6 +7,7 @@ import structlog
 
 from kilonova.base.errors import HypervisorError, HypervisorUnavailable, KilonovaError
 from kilonova.base.tasks import Supervisor
+from kilonova.compute.guest_records import GuestRecords
 from kilonova.compute.queues import InstanceQueues
 from kilonova.compute.session import Session
 from kilonova.objects.guest import RECONNECTED, GuestEvent, GuestState
@@ -27,23 +28,30 @@ GUESTS = "what guests do"
 RETRY_S = 1.0
 
 
-def differences(expected: tuple[ExpectedGuest, ...], seen: dict[InstanceId, GuestState]) -> tuple[Observed, ...]:
+def differences(
+    expected: tuple[ExpectedGuest, ...], seen: dict[InstanceId, GuestState], number: int
+) -> tuple[Observed, ...]:
     """What must be reported: each guest whose state differs from the database.  Busy guests are left to their
-    action. Guests of this service that the database does not know are ignored here."""
+    action. Guests of this service that the database does not know are ignored here. `number` is that of the read."""
     found: list[Observed] = []
     for guest in expected:
         state = seen.get(guest.instance_id)
         power = None if state is None else state.power
         if not guest.busy and power != guest.power and not (power is None and guest.power == 0):
-            found.append(Observed(guest.instance_id, power, "" if state is None else state.reason))
+            found.append(_observed(guest.instance_id, state, number))
     return tuple(found)
+
+
+def _observed(instance_id: InstanceId, state: GuestState | None, number: int) -> Observed:
+    power, reason = (None, "") if state is None else (state.power, state.reason)
+    return Observed(instance_id, power, reason, number)
 
 
 class Observer:
     """Reports what the hypervisor reports; never changes a guest."""
 
-    def __init__(self, driver: ComputeDriver, session: Session) -> None:
-        self._driver, self._session = driver, session
+    def __init__(self, driver: ComputeDriver, session: Session, records: GuestRecords) -> None:
+        self._driver, self._session, self._records = driver, session, records
         self._dirty: set[InstanceId] = set()
         self._wake = asyncio.Event()
 
@@ -71,16 +79,11 @@ class Observer:
             lambda epoch: conductor.call(LIST_EXPECTED, ListExpected(conductor.host, epoch))
         )
         # The hypervisor is read after the database: a guest that starts between the two does not seem to be missing.
+        number = self._records.new_read().number
         found = dict(await self._driver.guest_states())
-        states = differences(expected.guests, found)
-        if states:
-            await self._session.call(
-                lambda epoch: conductor.call(REPORT_STATES, ReportStates(conductor.host, epoch, states))
-            )
-            # A bulk read and the reports after it take time. Meanwhile an action on one of these guests may have begun
-            # and ended, and this older read would overwrite its result. So each guest is read once more by itself.
-            self._dirty.update(seen.instance_id for seen in states)
-            self._wake.set()
+        self._records.keep({guest.instance_id for guest in expected.guests})
+        # The database differs from these reads: they are reported even if an earlier report was recorded.
+        await self._report(self._records.current(differences(expected.guests, found, number)))
 
     async def _observe_forever(self, queues: InstanceQueues) -> None:
         while True:
@@ -100,16 +103,26 @@ class Observer:
                 log.exception("reading guests broke off", count=len(ready))
 
     async def _read(self, ready: list[InstanceId]) -> None:
-        report = tuple([seen for instance_id in ready if (seen := await self._look(instance_id)) is not None])
-        if report:
-            conductor = self._session.conductor
-            await self._session.call(
-                lambda epoch: conductor.call(REPORT_STATES, ReportStates(conductor.host, epoch, report))
-            )
+        found = [seen for instance_id in ready if (seen := await self._look(instance_id)) is not None]
+        await self._report(self._records.news(found))
+
+    async def _report(self, states: tuple[Observed, ...]) -> None:
+        if not states:
+            return
+        conductor = self._session.conductor
+        for seen in states:
+            self._records.sends(seen.instance_id, seen.number)
+        reply = await self._session.call(
+            lambda epoch: conductor.call(REPORT_STATES, ReportStates(conductor.host, epoch, states))
+        )
+        for seen in states:
+            if seen.instance_id in reply.guests:
+                self._records.recorded(seen.instance_id, seen.number, seen.power, seen.reason)
 
     async def _look(self, instance_id: InstanceId) -> Observed | None:
         """Read one guest. None when it cannot be read now; other guests are not affected. The change is not lost: the
         next bulk read, at the latest the read after a reconnection, finds the difference."""
+        number = self._records.new_read().number
         try:
             state = await self._driver.guest_state(instance_id)
         except HypervisorUnavailable as exc:  # the driver reports the outage and its end
@@ -118,4 +131,4 @@ class Observer:
         except HypervisorError as exc:
             log.info("a guest could not be read now", instance=instance_id, error=str(exc))
             return None
-        return Observed(instance_id, None if state is None else state.power, "" if state is None else state.reason)
+        return _observed(instance_id, state, number)

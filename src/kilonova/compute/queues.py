@@ -15,6 +15,7 @@ from kilonova.base.locks import KeyedLocks
 from kilonova.base.metrics import Metrics
 from kilonova.base.outage import Outage
 from kilonova.base.tasks import Supervisor
+from kilonova.compute.guest_records import GuestRecords
 from kilonova.compute.operation import Job, Operation, Tools
 from kilonova.compute.runner import Outcome, Revoked, Run, Runner
 from kilonova.objects.ids import InstanceId
@@ -31,12 +32,13 @@ REPORT = Backoff(0.2, 5.0)
 @dataclass(frozen=True, slots=True)
 class Signals:
     """`idle` receives each instance whose last leg here has ended; `stale` is called when the conductor expects the
-    outcome from another attempt, so that the host must fetch its work again."""
+    outcome from another attempt, so that the host must fetch its work again. `records` receives what was reported."""
 
     idle: Callable[[InstanceId], None]
     stale: Callable[[], None]
     metrics: Metrics
     outage: Outage
+    records: GuestRecords
 
 
 class InstanceQueues:
@@ -160,6 +162,8 @@ class InstanceQueues:
     async def _until_heard(self, run: Run, outcome: Outcome, who: str) -> None:
         action, pauses = run.job.action, REPORT.start(self._clock)
         assert action.attempt is not None
+        read = run.read or self._signals.records.new_read()
+        self._signals.records.sends(action.instance_id, read.number)
         report = Finish(
             host=self._host,
             leg=action.leg_id,
@@ -169,10 +173,13 @@ class InstanceQueues:
             events=tuple(run.events.values()),
             message=outcome.message,
             of_host=outcome.of_host,
+            read=read,
         )
         while True:
             try:
-                await self._conductor.call(FINISH, report)
+                ended = await self._conductor.call(FINISH, report)
+                if ended.recorded:
+                    self._signals.records.recorded(action.instance_id, read.number, outcome.power, None)
                 self._signals.metrics.action_ended(action.verb, outcome.succeeded)
                 log.info("action ended", verb=action.verb, instance=action.instance_id, succeeded=outcome.succeeded)
                 return

@@ -6,6 +6,7 @@ begins. The conductor receives a failure with the reason; a delete stays open, f
 import structlog
 
 from kilonova.base.errors import KilonovaError
+from kilonova.compute.guest_records import GuestRecords
 from kilonova.compute.session import Session
 from kilonova.objects.ids import AttemptId, InstanceId
 from kilonova.objects.leg import LegId
@@ -21,8 +22,8 @@ class Refusals:
     """Each refusal is logged once. `left` are the actions that stay open: the conductor need not hand them out
     again."""
 
-    def __init__(self, session: Session, driver: ComputeDriver) -> None:
-        self._session, self._driver = session, driver
+    def __init__(self, session: Session, driver: ComputeDriver, records: GuestRecords) -> None:
+        self._session, self._driver, self._records = session, driver, records
         self._said: set[LegId] = set()
         self.left: set[LegId] = set()
 
@@ -37,7 +38,10 @@ class Refusals:
             return
         host = self._session.identity.host
         message = f"This host cannot carry out the request ({unread.verb}: {unread.reason}). Nothing was done."
-        report = Finish(host, unread.leg, attempt, False, await self._power(unread.instance_id), (), message)
+        read = self._records.new_read()
+        power = await self._power(unread.instance_id)
+        self._records.sends(unread.instance_id, read.number)
+        report = Finish(host, unread.leg, attempt, False, power, message=message, read=read)
         try:
             await self._session.conductor.call(FINISH, report)
         except KilonovaError as exc:

@@ -29,6 +29,7 @@ from kilonova.base.failpoints import Failpoints
 from kilonova.base.outage import Outage
 from kilonova.compute.operation import Job, Operation, Step, nothing
 from kilonova.objects.action import Action, ActionEvent
+from kilonova.objects.guest import ReadMark
 from kilonova.objects.states import PowerState
 
 log = structlog.get_logger(__name__)
@@ -61,7 +62,7 @@ class Outcome:
 class Run:
     """One attempt in progress. The queue sets `revoked`; the run then ends before its next step. `expired` means that
     its time is up: it fails before its next step. `turns` are the slots that it shares with other runs of its kind,
-    first come first served; None: it needs no slot.
+    first come first served; None: it needs no slot. `read` is the last read of its guest, which gave the outcome.
     """
 
     job: Job
@@ -75,6 +76,7 @@ class Run:
     has_turn: bool = False
     expired: bool = False
     waiting: asyncio.Timeout | None = None
+    read: ReadMark | None = None
 
     async def take_turn(self) -> None:
         """Wait for a slot; the queue may cancel the wait."""
@@ -159,10 +161,13 @@ class Hold(Protocol):
 
 
 class Runner:
-    """Runs attempts. Without a `hold` its process is the only process of the host (tests)."""
+    """Runs attempts. Without a `hold` its process is the only process of the host, and without `new_read` its reads
+    have no order (tests)."""
 
-    def __init__(self, failpoints: Failpoints, hold: Hold | None = None) -> None:
-        self._failpoints, self._hold = failpoints, hold
+    def __init__(
+        self, failpoints: Failpoints, hold: Hold | None = None, new_read: Callable[[], ReadMark | None] = lambda: None
+    ) -> None:
+        self._failpoints, self._hold, self._new_read = failpoints, hold, new_read
         self._outage: Outage | None = None
 
     async def run(self, run: Run) -> Outcome:
@@ -240,6 +245,7 @@ class Runner:
         found: list[PowerState | None] = []
 
         async def read(job: Job) -> None:
+            run.read = self._new_read()
             state = await job.tools.driver.guest_state(job.instance.id)
             found.append(None if state is None else state.power)
 

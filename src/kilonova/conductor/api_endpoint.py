@@ -22,9 +22,11 @@ from kilonova.conductor.engine.accept import accept
 from kilonova.conductor.engine.plan import Plan
 from kilonova.conductor.failpoints import ACTION_ACCEPTED, CREATE_ACCEPTED
 from kilonova.conductor.hosts import register
+from kilonova.conductor.placement.place import wanted_of
 from kilonova.conductor.tools import Tools
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import quotas as read_quotas
+from kilonova.db.readers.candidates import Wanted
 from kilonova.db.transaction import Transaction
 from kilonova.db.writers import flavors as write_flavors
 from kilonova.db.writers import images as write_images
@@ -44,13 +46,19 @@ from kilonova.rpcapi.to_host import WAKE, Wake
 Q = TypeVar("Q")
 
 ACK = Ack()
+ToPlace = Callable[[ActionRef, Wanted | None], None]
 
 
 class ApiEndpoint:
-    """`to_place` receives each new create action; the next start finds an action that was lost."""
+    """`to_place` receives each new create action, and what its instance needs.  The next start finds an action that was
+    lost."""
 
     def __init__(
-        self, tools: Tools, rpc: Caller, to_place: Callable[[ActionRef], None], plans: Mapping[Verb, Plan]
+        self,
+        tools: Tools,
+        rpc: Caller,
+        to_place: Callable[[ActionRef, Wanted | None], None],
+        plans: Mapping[Verb, Plan],
     ) -> None:
         self._db, self._clock, self._quotas, self._failpoints = tools.db, tools.clock, tools.quotas, tools.failpoints
         self._rpc, self._to_place, self._plans = rpc, to_place, plans
@@ -100,8 +108,8 @@ class ApiEndpoint:
         arguments = (request, action_ids, self._clock.now(), self._quotas)
         fresh, created = await self._db.write(idempotency.create, *arguments)
         self._failpoints.hit(CREATE_ACCEPTED)
-        for action_id in fresh:
-            self._to_place(ActionRef(action_id, request.context.request_id))
+        for action_id, instance in zip(fresh, request.instances, strict=False):
+            self._to_place(ActionRef(action_id, request.context.request_id), wanted_of(request, instance))
         return created
 
     async def _accept_action(self, request: methods.AcceptAction, _peer: str) -> Ack:
@@ -113,7 +121,7 @@ class ApiEndpoint:
         elif VERBS[request.verb].needs_placement:
             with contextlib.suppress(KilonovaError):  # it is on disk: the watchdog finds it, too
                 for waiting in await self._db.read(read_actions.unplaced):
-                    self._to_place(waiting)
+                    self._to_place(waiting, None)
         return ACK
 
     async def _edit_metadata(self, request: methods.EditMetadata, _peer: str) -> Ack:

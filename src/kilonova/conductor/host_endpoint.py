@@ -18,6 +18,7 @@ from kilonova.conductor.hosts.liveness import Liveness
 from kilonova.conductor.hosts.processes import Sign
 from kilonova.conductor.tools import Tools
 from kilonova.db.readers import hosts as read_hosts
+from kilonova.db.readers import work as read_work
 from kilonova.db.readers.hosts import HostProcess
 from kilonova.db.transaction import Transaction
 from kilonova.objects.ids import ActionId, ActionRef, HostName
@@ -59,15 +60,13 @@ class Hooks:
     """Callbacks for further work.  `ended` receives the verb of each leg that has ended.  `wake` receives each host
     that has work to fetch (it has registered, or one of its legs begins).  `place` receives each action that needs
     another host.  `offered` is called when a host has reported its resources, or whether it is in service.
-    `recorded` is called when an event may have been recorded.  `max_payload` is the limit of one message of the bus, in
-    bytes."""
+    `max_payload` is the limit of one message of the bus, in bytes."""
 
     ended: Callable[[Verb], None]
     wake: Callable[[HostName], Awaitable[None]]
     place: Callable[[ActionRef], None]
     offered: Callable[[], None]
     max_payload: Callable[[], int] = lambda: USUAL_PAYLOAD
-    recorded: Callable[[], None] = lambda: None
 
 
 class HostEndpoint:
@@ -122,8 +121,7 @@ class HostEndpoint:
         self._liveness.registered(request.host, registered.epoch)
         if registered.rebooted:
             log.info("a host has booted", host=request.host, guests_to_start=registered.resumed)
-            self._hooks.recorded()
-        await self._hooks.wake(request.host)
+            await self._hooks.wake(request.host)
         return replace(registered, version=CODE_VERSION, conductors=self._conductors.lowest)
 
     def _admit(
@@ -168,19 +166,22 @@ class HostEndpoint:
 
     async def _fetch(self, request: methods.Fetch) -> methods.Fetched:
         now, limit = self._clock.now(), self._hooks.max_payload()
-        fetched = await self._db.write(hand_out.hand_out, request, now, limit)
-        return replace(fetched, conductors=self._conductors.lowest)
+        # Most fetches find nothing: a read finds that out, which needs no transaction id and no locks.
+        if not request.running and await self._db.read(read_work.is_idle, request.host, request.epoch):
+            fetched = methods.Fetched((), ())
+        else:
+            fetched = await self._db.write(hand_out.hand_out, request, now, limit)
+        return replace(fetched, conductors=self._conductors.lowest, now=self._clock.now())
 
-    async def _finish(self, request: methods.Finish) -> Ack:
+    async def _finish(self, request: methods.Finish) -> methods.Ended:
         finished = await self._db.write(reports.finish, request, self._clock.new_id, self._clock.now())
         self._failpoints.hit(FINISH_RECORDED)
         self._hooks.ended(finished.verb)
-        self._hooks.recorded()
         if finished.wake is not None:
             await self._hooks.wake(finished.wake)
         if finished.place is not None:
             self._hooks.place(finished.place)
-        return ACK
+        return methods.Ended(finished.recorded)
 
     async def _record_events(self, request: methods.RecordEvents) -> Ack:
         await self._db.write(reports.record_events, request)
@@ -196,11 +197,9 @@ class HostEndpoint:
     async def _drop_images(self, request: image_methods.DropImages) -> image_methods.Dropped:
         return await self._db.write(images.drop, request, self._clock.now())
 
-    async def _report_states(self, request: methods.ReportStates) -> Ack:
+    async def _report_states(self, request: methods.ReportStates) -> methods.StatesRecorded:
         ids = tuple(ActionId(self._clock.new_id()) for _ in request.states)
-        await self._db.write(guests.report_states, request, ids, self._clock.now())
-        self._hooks.recorded()
-        return ACK
+        return await self._db.write(guests.report_states, request, ids, self._clock.now())
 
     async def _list_expected(self, request: methods.ListExpected) -> methods.Expected:
         return await self._db.read(guests.list_expected, request)
@@ -228,5 +227,4 @@ class HostEndpoint:
 
     async def _notify(self, request: methods.Notify) -> Ack:
         await self._db.write(guests.notify, request)
-        self._hooks.recorded()
         return ACK

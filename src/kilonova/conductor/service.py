@@ -90,7 +90,7 @@ class Conductor:
         confirm = None if self._policy.alone else ping.ping
         publisher = Publisher(self._db, bus, self._clock, self._settings.watchdog_interval, confirm)
         put, again = self._placer.put, self._placer.put_waiting
-        hooks = Hooks(self._ended, self._wake, put, again, lambda: bus.max_payload, publisher.look)
+        hooks = Hooks(self._ended, self._wake, put, again, lambda: bus.max_payload)
         for_hosts = HostEndpoint(self._tools, self._liveness, hooks)
         adoption = Adoption(self._db, self._clock, self._wake)
         for_operators = OperatorEndpoint(self._db, self._clock, adoption, self._liveness, self._policy.host)
@@ -100,7 +100,7 @@ class Conductor:
         for_images.serve_api(of_api)
         for_images.serve_hosts(of_hosts)
         for subject, handler in (
-            (api_methods.SUBJECT, publisher.after(of_api.handle)),
+            (api_methods.SUBJECT, of_api.handle),
             (admin_methods.SUBJECT, for_operators.endpoint(account).handle),
             (host_methods.SUBJECT, of_hosts.handle),
         ):

@@ -17,7 +17,10 @@ SECOND_CALL = "kilonova_second_call"
 
 class Upsert:
     """An INSERT that leaves an existing row with the same `key` as it is, except for the columns of `replace`.  With
-    `source` it inserts the rows of this SELECT, which has a WHERE and all columns of the table in their order."""
+    `source` it inserts the rows of this SELECT, which has a WHERE and all columns of the table in their order.
+
+    It returns the key of each row that it inserted or changed, if `returns` is set.  Several rows are one statement
+    then: SQLAlchemy sends a statement for each row of an INSERT that returns nothing."""
 
     def __init__(
         self,
@@ -25,15 +28,19 @@ class Upsert:
         key: Sequence[str],
         replace: Sequence[str] = (),
         source: sa.Select[*tuple[Any, ...]] | None = None,
+        *,
+        returns: bool = False,
     ) -> None:
         self._table, self._key, self._replace, self._source = table, tuple(key), tuple(replace), source
+        self._returns = returns
         self._built: dict[str, sa.Insert] = {}
 
     def on(self, tx: Transaction) -> sa.Insert:
         """The statement for the database of this transaction."""
         name = tx.dialect.name
         if name not in self._built:
-            self._built[name] = self._of_postgresql() if name == POSTGRESQL else self._of_sqlite()
+            built = self._of_postgresql() if name == POSTGRESQL else self._of_sqlite()
+            self._built[name] = built.returning(*(self._table.c[one] for one in self._key)) if self._returns else built
         return self._built[name]
 
     def _filled(self, statement: Insert) -> Insert:

@@ -50,6 +50,11 @@ class Database(Protocol):
         """`fn(snapshot, ...)` on a snapshot."""
         ...
 
+    def on_recorded(self, recorded: Callable[[], None]) -> None:
+        """Call `recorded`, in the event loop, after each commit of a transaction that has recorded a notification.  A
+        caller that was cancelled, or that did not learn the outcome, causes no call."""
+        ...
+
     async def trouble(self) -> str:
         """The reason why the database cannot be written, in one sentence; empty when it can.  After a refused write
         this tries another one, so that it detects the end of the problem also without other writes."""

@@ -20,9 +20,16 @@ from sqlalchemy.exc import DatabaseError
 from sqlalchemy.pool import QueuePool
 
 from kilonova.base.context import REQUEST_ID, serving
-from kilonova.base.errors import DatabaseLocked, DatabaseUnavailable, DatabaseUnreadable, RequestOutcomeUnknown
+from kilonova.base.errors import (
+    DatabaseLocked,
+    DatabaseUnavailable,
+    DatabaseUnreadable,
+    InvalidInput,
+    RequestOutcomeUnknown,
+)
 from kilonova.base.threads import Lock, Workers
 from kilonova.db.engine import Usage, usage_of
+from kilonova.db.transaction import take_recorded
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -52,10 +59,13 @@ _PASSING = frozenset(
 
 
 def _in_our_words(exc: Exception, *, committing: bool = False) -> Exception:
-    """A failure of the machine as an error of the catalogue; any other exception unchanged.
+    """A failure of the machine, or a value that SQLite cannot store, as an error of the catalogue; any other exception
+    unchanged.
 
     A commit whose sync failed may be on disk nevertheless: a recovery of the write-ahead log would find it there.
     """
+    if isinstance(exc, OverflowError) and "SQLite INTEGER" in str(exc):
+        return InvalidInput("The request has a value that cannot be stored: an integer of more than 64 bits.")
     cause = exc.orig if isinstance(exc, DatabaseError) else None
     kind = cause.sqlite_errorcode & 0xFF if isinstance(cause, sqlite3.Error) else None
     if kind in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
@@ -101,11 +111,23 @@ class _Transaction:
     """One waiting write; the batch that runs it sets its outcome.  `begun` and `given_up` exclude each other: one is
     set, under the database's mutex, if the other is not."""
 
-    __slots__ = ("args", "begun", "done", "error", "fn", "given_up", "kwargs", "number", "request_id", "result")
+    __slots__ = (
+        "args",
+        "begun",
+        "done",
+        "error",
+        "fn",
+        "given_up",
+        "kwargs",
+        "number",
+        "recorded",
+        "request_id",
+        "result",
+    )
 
     def __init__(self, number: int, fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         self.number, self.fn, self.args, self.kwargs = number, fn, args, kwargs
-        self.done = self.begun = self.given_up = False
+        self.done = self.begun = self.given_up = self.recorded = False
         self.request_id = REQUEST_ID.get()
         self.result: Any = None
         self.error: Exception | None = None
@@ -123,6 +145,7 @@ class SqliteDatabase:
         self._refused = ""
         self._mutex = Lock()
         self._newest = 0
+        self._listeners: list[Callable[[], None]] = []
         self._locked: tuple[DatabaseLocked | None, int] = (None, 0)
         """The last refusal because of the file's lock, and the number of the newest write at that time."""
 
@@ -145,6 +168,8 @@ class SqliteDatabase:
             raise
         if mine.error is not None:
             raise mine.error
+        for listener in self._listeners if mine.recorded else ():
+            listener()
         return mine.result
 
     def _give_up(self, job: _Transaction) -> None:
@@ -158,11 +183,15 @@ class SqliteDatabase:
         """`fn(connection, ...)` on a snapshot."""
         try:
             return await self._reader.run(self._run_read, fn, args, kwargs)
-        except DatabaseError as exc:
+        except (DatabaseError, OverflowError) as exc:
             error = _in_our_words(exc)
             if error is exc:
                 raise
             raise error from exc
+
+    def on_recorded(self, recorded: Callable[[], None]) -> None:
+        """Call `recorded` after each commit of a transaction that has recorded a notification."""
+        self._listeners.append(recorded)
 
     async def start(self) -> None:
         """Does nothing: a file is there at once (see migrate.ensure_schema)."""
@@ -244,9 +273,11 @@ class SqliteDatabase:
 
     def _run_one(self, connection: sa.Connection, job: _Transaction) -> None:
         connection.exec_driver_sql("SAVEPOINT one")
+        take_recorded(connection)  # of a write that was rolled back
         try:
             with serving(job.request_id):
                 job.result = job.fn(connection, *job.args, **job.kwargs)
+            job.recorded = take_recorded(connection)
         except Exception as exc:
             if not _is_open(connection):
                 raise  # the database itself has rolled the whole transaction back

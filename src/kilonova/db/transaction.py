@@ -5,12 +5,39 @@ Only readers and writers look inside.  Everything above passes it on, so that no
 `kilonova.db`, and a second database needs no change outside it.
 """
 
-from typing import TypeAlias
+from collections.abc import Callable
+from typing import Any, TypeAlias, TypeVar
 
 import sqlalchemy as sa
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 Snapshot: TypeAlias = sa.Connection
 """A consistent view of the database, for reading (`Database.read`)."""
 
 Transaction: TypeAlias = sa.Connection
 """An open transaction, for reading and writing (`Database.write`).  Readers accept it, too."""
+
+RECORDED = "kilonova_recorded"
+"""The name in `Transaction.info` of whether the transaction has recorded a notification."""
+
+
+def take_recorded(tx: Transaction) -> bool:
+    """Whether the transaction has recorded a notification.  Clears the mark, which belongs to the connection."""
+    return bool(tx.info.pop(RECORDED, False))
+
+
+_SINGLE: set[Callable[..., Any]] = set()
+
+
+def single_statement(fn: F) -> F:
+    """A decorator for functions that are passed to `Database.read` and execute at most one statement.  One statement is
+    a snapshot of its own: PostgreSQL needs no BEGIN and no COMMIT for it, each of which is a round trip.  A second
+    statement in such a function is an error."""
+    _SINGLE.add(fn)
+    return fn
+
+
+def is_single(fn: Callable[..., Any]) -> bool:
+    """Whether the function executes at most one statement."""
+    return fn in _SINGLE

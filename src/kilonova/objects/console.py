@@ -6,13 +6,13 @@ host's console listener.
 """
 
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Protocol
 
+from kilonova.base.open_enum import OpenStrEnum
 from kilonova.objects.ids import HostName, InstanceId
 
 
-class ConsoleKind(StrEnum):
+class ConsoleKind(OpenStrEnum):
     """SERIAL: the text of the serial line.  VNC: the guest's screen, by the RFB protocol."""
 
     SERIAL = "serial"
@@ -67,6 +67,6 @@ class Consoles(Protocol):
 
     async def open(self, ticket: ConsoleTicket) -> ConsoleStream:
         """Open a console.  Raises InvalidState (the guest is off, or does not exist), HypervisorError (no console, or
-        too many are open), HypervisorUnavailable (also when the host does not answer, or is not the one that it
-        should be), Unauthorized (the ticket was used, or its time is over)."""
+        too many are open), HypervisorUnavailable (also when the host does not answer, or another process answers),
+        Unauthorized (the ticket was used, or its time is over)."""
         ...

@@ -2,6 +2,9 @@
 """The state of a guest, as its hypervisor reports it."""
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
 
 from kilonova.objects.ids import InstanceId
 from kilonova.objects.states import PowerState
@@ -15,6 +18,27 @@ class GuestState:
     power: PowerState
     reason: str = ""
     start_token: str | None = None
+
+
+ReadNumber = Annotated[int, Field(ge=0, lt=2**63)]
+"""The number of a read among the reads of one process; 0: the process does not number its reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadMark:
+    """Which read of a guest: the process of the host that made it, and its number there.
+
+    A read takes its number before it begins.  So of two reads by one process, the one with the lower number may be
+    older than changes that the other has seen, and never the reverse.  Reads of different processes have no order
+    here; the epoch of a process fences them.
+    """
+
+    process_id: Annotated[str, Field(max_length=36, pattern=r"^[ -~]*$")]
+    number: ReadNumber
+
+    def is_before(self, other: "ReadMark | None") -> bool:
+        """Whether the same process began `other` later."""
+        return other is not None and self.process_id == other.process_id and self.number < other.number
 
 
 NOT_RESPONDING = "not responding"

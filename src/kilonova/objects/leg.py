@@ -10,6 +10,7 @@ leg. See docs/adr/0020-legs.md.
 from dataclasses import dataclass, replace
 
 from kilonova.base.open_enum import OpenStrEnum
+from kilonova.objects.guest import ReadMark
 from kilonova.objects.ids import ActionId, AttemptId, HostName
 from kilonova.objects.states import PowerState
 
@@ -32,8 +33,8 @@ class Leg:
 
     `undoes` is the index of the leg whose steps this leg makes absent; None: it ensures its steps. `commits`: once
     this leg is done, neither it nor an earlier leg is undone.  `power` is the guest's power state on this host when the
-    leg ended (None: no guest is there), `message` why it failed.  `retried`: it failed for a reason of its host, and
-    another host gets the work: the action has not failed with it.
+    leg ended (None: no guest is there), `read` which read of the guest reported it, `message` why the leg failed.
+    `retried`: it failed for a reason of its host, and another host gets the work: the action has not failed with it.
     """
 
     host: HostName | None
@@ -45,6 +46,7 @@ class Leg:
     power: PowerState | None = None
     message: str | None = None
     retried: bool = False
+    read: ReadMark | None = None
 
     @property
     def ends_by_report(self) -> bool:
@@ -85,16 +87,16 @@ def has_ended(legs: Legs) -> bool:
     return all(leg.state in _ENDED for leg in legs)
 
 
-def after_success(legs: Legs, power: PowerState | None) -> Legs:
+def after_success(legs: Legs, power: PowerState | None, read: ReadMark | None = None) -> Legs:
     """The current leg is done, and the next one, if there is one, is open."""
-    return _next_open(_end_current(legs, LegState.DONE, power, None))
+    return _next_open(_end_current(legs, LegState.DONE, power, None, read))
 
 
-def after_failure(legs: Legs, power: PowerState | None, message: str | None) -> Legs:
+def after_failure(legs: Legs, power: PowerState | None, message: str | None, read: ReadMark | None = None) -> Legs:
     """The current leg has failed.  Pending legs of the plan are dropped, and what the earlier legs have done is to be
     undone, the newest first.  A failed leg that undoes another leg is not retried: the others are undone."""
     index = current_index(legs)
-    failed = _end_current(legs, LegState.FAILED, power, message)
+    failed = _end_current(legs, LegState.FAILED, power, message, read)
     if legs[index].undoes is not None:
         return _next_open(failed)
     begun = failed[: index + 1]
@@ -107,11 +109,13 @@ def after_failure(legs: Legs, power: PowerState | None, message: str | None) -> 
     return _next_open((*begun, *reversed(undo)))
 
 
-def after_failure_of_host(legs: Legs, power: PowerState | None, message: str | None) -> Legs:
+def after_failure_of_host(
+    legs: Legs, power: PowerState | None, message: str | None, read: ReadMark | None = None
+) -> Legs:
     """The current leg has failed for a reason of its host.  What it has made there is removed; then another host is to
     be found (`to_place_again`)."""
     index = current_index(legs)
-    failed = _end_current(legs, LegState.FAILED, power, message)
+    failed = _end_current(legs, LegState.FAILED, power, message, read)
     undo = Leg(legs[index].host, legs[index].operation, LegState.OPEN, undoes=index)
     return (*failed[:index], replace(failed[index], retried=True), undo)
 
@@ -124,7 +128,7 @@ def moves_on(legs: Legs) -> bool:
 
 def to_place_again(legs: Legs) -> Legs:
     """The current leg has undone a leg; a new one, without a host, repeats it."""
-    done = _end_current(legs, LegState.DONE, None, None)
+    done = _end_current(legs, LegState.DONE, None, None, None)
     return (*done, Leg(None, done[-1].operation, LegState.OPEN))
 
 
@@ -152,10 +156,10 @@ def _failure_of(leg: Leg, *, several: bool) -> str | None:
     return f"On host {leg.host}: {leg.message}" if several and leg.host is not None else leg.message
 
 
-def power_on(legs: Legs, host: HostName | None, otherwise: PowerState) -> PowerState | None:
-    """The power state that the host reported at the end of its last leg; `otherwise` when it received no leg."""
+def last_of_host(legs: Legs, host: HostName | None) -> Leg | None:
+    """The last leg that ended by a report of this host; None when the host received no leg."""
     reported = (leg for leg in reversed(legs) if leg.state in _ENDED and leg.attempt is not None)
-    return next((leg.power for leg in reported if leg.host == host), otherwise)
+    return next((leg for leg in reported if leg.host == host), None)
 
 
 def touched(legs: Legs) -> tuple[HostName, ...]:
@@ -173,9 +177,12 @@ def _is_done(leg: Leg) -> bool:
     return leg.state is LegState.DONE
 
 
-def _end_current(legs: Legs, state: LegState, power: PowerState | None, message: str | None) -> Legs:
+def _end_current(
+    legs: Legs, state: LegState, power: PowerState | None, message: str | None, read: ReadMark | None
+) -> Legs:
     index = current_index(legs)
-    return (*legs[:index], replace(legs[index], state=state, power=power, message=message), *legs[index + 1 :])
+    ended = replace(legs[index], state=state, power=power, message=message, read=read)
+    return (*legs[:index], ended, *legs[index + 1 :])
 
 
 def _next_open(legs: Legs) -> Legs:

@@ -64,7 +64,9 @@ class PlacementRecord:
 
     `hosts` is the number of hosts there were, `candidates` of those that passed the filters.  `chosen` None: no host
     could take the instance.  `weighed` has the first few candidates in the order in which they are tried.  `lost`:
-    candidates that could not take the instance after all, because another build was faster.
+    candidates that could not take the instance after all, because another build was faster.  `left_out`: how many of
+    the hosts were not compared in detail, because the database has shown that others are better or that they cannot
+    take it.
     """
 
     at: datetime
@@ -74,18 +76,22 @@ class PlacementRecord:
     refused: tuple[RefusedHosts, ...] = ()
     weighed: tuple[WeighedHost, ...] = ()
     lost: tuple[Refusal, ...] = ()
+    left_out: int = 0
 
 
-def recorded(choice: Choice, now: datetime, *, chosen: HostName | None, lost: Sequence[Refusal]) -> PlacementRecord:
+def recorded(
+    choice: Choice, now: datetime, *, chosen: HostName | None, lost: Sequence[Refusal], left_out: int = 0
+) -> PlacementRecord:
     """The record of a placement, of bounded size."""
     return PlacementRecord(
         at=now,
-        hosts=len(choice.hosts) + len(choice.refusals),
+        hosts=len(choice.hosts) + len(choice.refusals) + left_out,
         candidates=len(choice.hosts),
         chosen=chosen,
         refused=_refused_hosts(choice.refusals),
         weighed=tuple(WeighedHost(host, round(choice.weights[host], 4)) for host in choice.hosts[:MOST_NAMED]),
         lost=tuple(lost[:MOST_NAMED]),
+        left_out=left_out,
     )
 
 

@@ -322,6 +322,12 @@ def desired(before: PowerState, power_state: PowerState, reason: str) -> PowerSt
     return before
 
 
+def changes_nothing(vm_state: VmState, power_state: PowerState, desired_power: PowerState) -> bool:
+    """Whether a report of the recorded power state changes nothing in these columns, whatever its reason."""
+    follows = power_state in (PowerState.RUNNING, PowerState.SHUTDOWN, PowerState.SUSPENDED)
+    return observed(vm_state, power_state) == vm_state and (not follows or desired_power == power_state)
+
+
 RESUMED = frozenset(
     {VmState.ACTIVE, VmState.PAUSED, VmState.SUSPENDED, VmState.RESCUED, VmState.STOPPED, VmState.RESIZED}
 )

@@ -7,6 +7,7 @@ receivers are idempotent, senders have deadlines.
 
 import string
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -54,6 +55,7 @@ class Bus(Protocol):
         ...
 
 
+@lru_cache(4096)
 def token(text: str) -> str:
     """`text` as one token of a subject.  Two texts never have the same token: all bytes except ASCII letters, digits,
     `-` and `_` are written as %xx."""

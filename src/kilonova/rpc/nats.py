@@ -220,7 +220,7 @@ class NatsBus:
         try:
             async with asyncio.timeout(OPEN_S):
                 await connection.open()
-                await connection.client.subscribe(f"{self._inbox}.*", cb=self._on_reply)
+                await connection.subscribe(f"{self._inbox}.*", self._on_reply)
                 for wanted in self._wanted:  # the list may grow during the loop
                     await self._subscribe(connection, wanted)
                 await self._sync(connection)
@@ -267,8 +267,8 @@ class NatsBus:
                 async with asyncio.timeout(self._drain_s):
                     for subscription in connection.subscriptions:
                         await _quietly(subscription.drain())
-                    while connection.handling:
-                        await asyncio.wait(connection.handling)
+                    if self._handling:  # those of the new connection too; it receives more meanwhile
+                        await asyncio.wait(set(self._handling))
                     await self._sync(connection)
         finally:
             await connection.close()
@@ -299,15 +299,14 @@ class NatsBus:
             self._lost_at = self._clock.monotonic()
 
     async def _subscribe(self, connection: Connection, wanted: _Wanted) -> None:
-        async def on_message(msg: Msg) -> None:
+        def on_message(msg: Msg) -> None:
             if self._left:
                 return
             task = self._tasks.spawn(f"handle {msg.subject}", self._handle(wanted, connection, msg))
-            for handling in (self._handling, connection.handling):
-                handling.add(task)
-                task.add_done_callback(handling.discard)
+            self._handling.add(task)
+            task.add_done_callback(self._handling.discard)
 
-        made = await connection.client.subscribe(wanted.subject, wanted.queue, on_message)
+        made = await connection.subscribe(wanted.subject, on_message, wanted.queue)
         connection.subscriptions.append(made)
 
     async def _handle(self, wanted: _Wanted, connection: Connection, msg: Msg) -> None:
@@ -323,7 +322,7 @@ class NatsBus:
                 log.warning("a reply was too large for the bus", subject=msg.subject, error=exc.message)
                 await back.send(msg.reply, wire.encode_error(exc))
 
-    async def _on_reply(self, msg: Msg) -> None:
+    def _on_reply(self, msg: Msg) -> None:
         waiting = self._replies.get(msg.subject.rpartition(".")[2])
         if waiting is None or waiting[1].done():
             return  # too late: the caller does not wait any more

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import re
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -16,6 +16,7 @@ import structlog
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
+from nats.aio.transport import TcpTransport
 
 from kilonova.base.clock import Clock
 from kilonova.base.errors import RpcUnavailable, TooLarge
@@ -49,11 +50,41 @@ logging.getLogger("asyncio").addFilter(_is_wanted)
 _DENIED = re.compile(r'permissions violation for publish to "([^"]+)"', re.IGNORECASE)
 
 
+class _Joined(TcpTransport):
+    """Writes the messages that wait as one: with TLS, each write is a record of its own, which costs time on both
+    ends."""
+
+    def writelines(self, payload: Iterable[bytes]) -> None:
+        self.write(b"".join(payload))
+
+    def __bool__(self) -> bool:
+        return True  # a client replaces a transport that is false
+
+
+class _Receiver(asyncio.Future[Msg]):
+    """The future of a subscription, which passes each message on instead of becoming done.
+
+    nats-py resolves the future of a subscription in the task that reads the socket.  A callback it runs in a task of
+    the subscription, behind a queue.
+    """
+
+    def __init__(self, receive: Callable[[Msg], None]) -> None:
+        super().__init__()
+        self._receive = receive
+
+    def set_result(self, result: Msg, /) -> None:
+        self._receive(result)
+
+
 class TlsClient(Client):
     """nats-py's client, with a method that drops the connection.  It uses TLS when the server wants it; with
     `require_tls` it sends nothing to a server (or to somebody between) that does not."""
 
     require_tls = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._transport = _Joined()
 
     def abort(self) -> None:
         """Close the socket at once: in an orderly close nats-py waits for a server that reads."""
@@ -97,7 +128,6 @@ class Connection:
         self.client = TlsClient()
         self.client.require_tls = entry.servers.use_tls
         self.subscriptions: list[Subscription] = []
-        self.handling: set[asyncio.Task[Any]] = set()
         self.lasting = False
         self._reason = ""
         self._lost = asyncio.Event()
@@ -121,15 +151,19 @@ class Connection:
         text = certificate.get("notAfter")
         return datetime.fromtimestamp(ssl.cert_time_to_seconds(text), UTC) if isinstance(text, str) else None
 
+    async def subscribe(self, subject: str, receive: Callable[[Msg], None], queue: str = "") -> Subscription:
+        """Pass each message to `receive`, which must not raise.  Raises nats.errors.Error."""
+        return await self.client.subscribe(subject, queue, future=_Receiver(receive))
+
     async def ask(self, subject: str, payload: bytes, inbox: str, timeout_s: float) -> bytes | None:
         """One request, for a process without a bus.  None: no reply; empty: no process serves the subject."""
         reply: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
 
-        async def on_reply(msg: Msg) -> None:
+        def on_reply(msg: Msg) -> None:
             if not reply.done():
                 reply.set_result(b"" if msg.headers else msg.data)
 
-        await self.client.subscribe(inbox, cb=on_reply)
+        await self.subscribe(inbox, on_reply)
         await self.send(subject, payload, inbox)
         done, _ = await asyncio.wait({reply}, timeout=timeout_s)
         return reply.result() if done else None

@@ -9,23 +9,25 @@ kilonova.base.errors.  Unknown members are ignored, so that fields can be added.
 """
 
 import json
-import math
 import re
+import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
+
+from pydantic_core import from_json, to_json
 
 from kilonova.base import errors
 
 HEAD_BYTES = 4096
+LONGEST_S = sys.float_info.max
+"""JSON has larger integers, which are no float."""
 _TAKEN = frozenset({"self", "message", "code"})
 """Names that the details of an error cannot have: they are parameters of its class."""
 _METHOD = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _REQUEST_ID = re.compile(r"[\w.-]{1,64}", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """`timeout_s` is how long the caller waits: the handler may stop then.  `body` is JSON."""
 
     method: str
@@ -39,7 +41,7 @@ def encode_request(request: Request) -> bytes:
     head: dict[str, Any] = {"method": request.method, "version": request.version, "timeout_s": request.timeout_s}
     if request.request_id:
         head["request_id"] = request.request_id
-    return json.dumps(head).encode() + b"\n" + request.body
+    return to_json(head) + b"\n" + request.body
 
 
 def decode_request(payload: bytes) -> Request:
@@ -49,10 +51,10 @@ def decode_request(payload: bytes) -> Request:
     if len(head_bytes) > HEAD_BYTES:
         raise ValueError("its head is too long")
     head = _object(head_bytes)
-    method, version, timeout_s = (head.get(name) for name in ("method", "version", "timeout_s"))
+    method, version, timeout_s = head.get("method"), head.get("version"), head.get("timeout_s")
     if not isinstance(method, str) or not _METHOD.fullmatch(method):
         raise ValueError("its method has no name")
-    if not isinstance(version, int) or not isinstance(timeout_s, int | float) or not 0 < timeout_s < math.inf:
+    if not isinstance(version, int) or not isinstance(timeout_s, int | float) or not 0 < timeout_s <= LONGEST_S:
         raise ValueError("its version or its time limit is not a number")
     request_id = head.get("request_id")
     if not isinstance(request_id, str) or not _REQUEST_ID.fullmatch(request_id):
@@ -62,8 +64,8 @@ def decode_request(payload: bytes) -> Request:
 
 def _object(text: bytes) -> Mapping[str, Any]:
     try:
-        found = json.loads(text)
-    except (ValueError, RecursionError) as exc:
+        found = from_json(text)
+    except ValueError as exc:
         raise ValueError("it is not JSON") from exc
     if not isinstance(found, dict):
         raise ValueError("it is not a JSON object")

@@ -25,7 +25,7 @@ from kilonova.rpc import wire
 from kilonova.rpcapi.batch import reason
 from kilonova.rpcapi.guard import BUSY, Guard
 from kilonova.rpcapi.method import Method
-from kilonova.rpcapi.versions import check_window, not_here, parties
+from kilonova.rpcapi.versions import check_window, not_here, parties, works_with
 
 log = structlog.get_logger(__name__)
 
@@ -78,7 +78,8 @@ class Endpoint:
 
     def _served(self, subject: str, request: wire.Request) -> tuple[Method[Any, Any], Handle]:
         """Raises IncompatibleVersion, NotInThisVersion."""
-        check_window(request.version, *parties(subject))
+        if not works_with(request.version):
+            check_window(request.version, *parties(subject))
         served = self.handlers.get(request.method)
         if served is None:
             raise not_here(subject, request.method)

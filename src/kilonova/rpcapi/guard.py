@@ -7,9 +7,8 @@ peer, reason and minute.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import dataclass
 
 import structlog
 
@@ -22,6 +21,7 @@ log = structlog.get_logger(__name__)
 QUIET_S = 60.0
 MOST_PEERS = 4096
 """Peers and log lines that are remembered.  A bus without credentials lets a client invent names."""
+NO_TURNS = nullcontext()
 BUSY = Overloaded("This peer sends more than it may: the message was not handled.")
 
 
@@ -37,10 +37,24 @@ class Limits:
 
 @dataclass(slots=True)
 class _Peer:
+    """The account of one peer.  As a context: one request that waits for its turn, and runs."""
+
     tokens: float
     at: float
     turns: asyncio.Semaphore
-    inside: int = field(default=0)
+    inside: int = 0
+
+    async def __aenter__(self) -> None:
+        self.inside += 1
+        try:
+            await self.turns.acquire()
+        except asyncio.CancelledError:
+            self.inside -= 1
+            raise
+
+    async def __aexit__(self, *_error: object) -> None:
+        self.turns.release()
+        self.inside -= 1
 
 
 class Guard:
@@ -64,19 +78,9 @@ class Guard:
         found.tokens -= 1
         return True
 
-    @asynccontextmanager
-    async def turn(self, peer: str) -> AsyncGenerator[None]:
+    def turn(self, peer: str) -> AbstractAsyncContextManager[None]:
         """Wait until the peer has fewer requests running than it may, and count as one until the context ends."""
-        if self._limits is None:
-            yield
-            return
-        found = self._peer(peer, self._limits)
-        found.inside += 1
-        try:
-            async with found.turns:
-                yield
-        finally:
-            found.inside -= 1
+        return NO_TURNS if self._limits is None else self._peer(peer, self._limits)
 
     def refused(self, peer: str, reason: str, error: str) -> None:
         """Count a refused message, and log it unless a line about this peer and reason is recent."""

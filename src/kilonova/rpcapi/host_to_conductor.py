@@ -7,6 +7,7 @@ from datetime import datetime
 
 from kilonova.base.errors import Forbidden, HostTaken, NotFound, StaleWrite, StateError
 from kilonova.objects.action import ActionEvent
+from kilonova.objects.guest import ReadMark, ReadNumber
 from kilonova.objects.ids import AttemptId, HostName, InstanceId
 from kilonova.objects.instance import Instance
 from kilonova.objects.leg import LegId
@@ -113,7 +114,8 @@ class Pong:
 @dataclass(frozen=True, slots=True)
 class Finish:
     """The outcome of an attempt at a leg.  `power` is the last state that the hypervisor reported; None: the guest is
-    provably absent.  `of_host`: the reason of a failure lies in the host, so that another host may succeed."""
+    provably absent.  `of_host`: the reason of a failure lies in the host, so that another host may succeed.  `read` is
+    the read that `power` is from, which began after the last change of the guest by this attempt."""
 
     host: HostName
     leg: LegId
@@ -123,6 +125,15 @@ class Finish:
     events: tuple[ActionEvent, ...] = ()
     message: str | None = None
     of_host: bool = False
+    read: ReadMark | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """`recorded`: the action has ended, and the instance's record has the power state of the report.  A further report
+    of the same state, whatever its reason, would change nothing."""
+
+    recorded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,11 +158,13 @@ class RecordEvents:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """One read of one guest; `power` None means that the hypervisor reports no such guest."""
+    """One read of one guest; `power` None means that the hypervisor reports no such guest.  `number` orders the reads
+    of one process (see objects.guest.ReadMark)."""
 
     instance_id: InstanceId
     power: PowerState | None
     reason: str = ""
+    number: ReadNumber = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +172,14 @@ class ReportStates:
     host: HostName
     epoch: int
     states: Each[Observed]
+
+
+@dataclass(frozen=True, slots=True)
+class StatesRecorded:
+    """The guests whose records are now as reported.  The others have an open action, or a newer report, or are not on
+    the host."""
+
+    guests: tuple[InstanceId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,7 +339,7 @@ FINISH = Method(
     SUBJECT,
     "finish",
     Finish,
-    Ack,
+    Ended,
     "An attempt ended. Idempotent: a repeated report of the same attempt is accepted and ignored.",
     STALE,
 )
@@ -334,7 +355,12 @@ RECORD_EVENTS = Method(
     SUBJECT, "record_events", RecordEvents, Ack, "Steps of an attempt in progress, for people to read.", STALE
 )
 REPORT_STATES = Method(
-    SUBJECT, "report_states", ReportStates, Ack, "The power states of guests, as the hypervisor reports them.", STALE
+    SUBJECT,
+    "report_states",
+    ReportStates,
+    StatesRecorded,
+    "The power states of guests, as the hypervisor reports them. A report that is older than the record is ignored.",
+    STALE,
 )
 LIST_EXPECTED = Method(
     SUBJECT,

@@ -28,9 +28,14 @@ def parties(subject: str) -> tuple[str, str]:
     return "the API process", "kilonova-conductor"
 
 
+def works_with(version: int) -> bool:
+    """Whether this process works with a peer of that code version."""
+    return abs(version - CODE_VERSION) <= WINDOW
+
+
 def check_window(version: int, sender: str, receiver: str) -> None:
     """`version` is the sender's, this process is the receiver.  Raises IncompatibleVersion."""
-    if abs(version - CODE_VERSION) > WINDOW:
+    if not works_with(version):
         older = sender if version < CODE_VERSION else receiver
         raise IncompatibleVersion(
             f"{sender[:1].upper()}{sender[1:]} has code version {version} and {receiver} has code version "

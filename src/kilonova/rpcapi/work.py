@@ -2,6 +2,7 @@
 """How a host fetches its actions (see kilonova.rpcapi.host_to_conductor)."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from typing import Any
 
@@ -55,7 +56,8 @@ class Fetched:
     """`items` are open actions whose current leg is the host's and does not run yet, oldest first: all of them, or with
     `more` as many as one message takes.  `revoked` are those of `running` that are no longer current: stop them.
     `expired` are those whose deadline is over: end them, undo their steps, and report the state of the guest.  The
-    receiver fills `unread`.  `conductors` is the lowest code version of the live conductors."""
+    receiver fills `unread`.  `conductors` is the lowest code version of the live conductors, `now` the time of the
+    conductor; None: it is older than this field."""
 
     items: tuple[WorkItem, ...]
     revoked: tuple[LegId, ...]
@@ -63,6 +65,7 @@ class Fetched:
     expired: tuple[LegId, ...] = ()
     unread: tuple[Unread, ...] = ()
     conductors: int = 1
+    now: datetime | None = None
 
     @model_validator(mode="before")
     @classmethod

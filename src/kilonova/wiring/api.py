@@ -2,7 +2,7 @@
 """The API process of a fleet: it reads the database, and changes it through the conductors."""
 
 import contextlib
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from kilonova import CODE_VERSION
 from kilonova.base.clock import Clock
 from kilonova.base.errors import KilonovaError
+from kilonova.base.fleet_clock import FleetClock
 from kilonova.base.health import Check
 from kilonova.base.metrics import Metrics
 from kilonova.base.tasks import Supervisor
@@ -78,12 +79,13 @@ async def api_process(settings: Settings, clock: Clock) -> AsyncGenerator[ApiPro
     from kilonova.api.image.fleet_store import StoreParts
     from kilonova.api.image.upkeep import open_store
     from kilonova.api.rules import RULES
+    from kilonova.db.database_time import follow
     from kilonova.db.existing import open_existing
     from kilonova.identity.passwords import Passwords
     from kilonova.identity.tokens import TokenMinter
     from kilonova.images.client import StoreClient
 
-    name = f"api-{settings.default.host}"
+    name, machine, clock = f"api-{settings.default.host}", clock, FleetClock(clock)
     end = fleet_bus(settings, name, clock)
     keys, metrics = KeyRing(clock, settings.api.token_lifetime), Metrics()
     start = Start("The service has just started, and has not read its database yet.")
@@ -123,7 +125,7 @@ async def api_process(settings: Settings, clock: Clock) -> AsyncGenerator[ApiPro
         tasks.spawn("self-ping", ping.listen())
         report = partial(_report, rpc, settings, process_id)
         tasks.periodic("report", settings.default.report_interval, report, limit_s=REPORT_S)
-        tasks.spawn("start", _wait_for_database(start, db, keys, clock, tasks))
+        tasks.spawn("start", _wait_for_database(start, db, keys, clock, tasks, partial(follow, db, clock, machine)))
         checks = (Check("bus", ping.ping), Check("database", partial(_read_keys, db, keys)))
         app = StartGate(create_app(deps, page=await web_page(settings, deps, tasks)), start)
         yield ApiProcess(settings, app, ready, deps.policy, files, Vitals(checks, metrics))
@@ -164,13 +166,22 @@ def _ready(start: "Start", bus: "NatsBus") -> tuple[bool, str]:
     return (True, "") if bus.connected else (False, "waiting for the bus")
 
 
-async def _wait_for_database(start: "Start", db: "Database", keys: KeyRing, clock: Clock, tasks: Supervisor) -> None:
+async def _wait_for_database(
+    start: "Start",
+    db: "Database",
+    keys: KeyRing,
+    clock: Clock,
+    tasks: Supervisor,
+    follow: Callable[[], Awaitable[None]],
+) -> None:
     pause_s = FIRST_LOOK_S
     while reason := await _look(db, keys):
         start.reason = reason
         await clock.sleep(pause_s)
         pause_s = min(2 * pause_s, LOOK_S)
+    await follow()
     tasks.periodic("token keys", REFRESH_S, partial(_read_keys, db, keys))
+    tasks.periodic("clock", REFRESH_S, follow)
     start.reason = ""
 
 

@@ -4,10 +4,12 @@
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from kilonova.base.clock import Clock
 from kilonova.base.failpoints import Failpoints
+from kilonova.base.fleet_clock import FleetClock
 from kilonova.base.health import Check
 from kilonova.base.metrics import Metrics
 from kilonova.base.tasks import Supervisor
@@ -44,16 +46,21 @@ async def conductor_process(
 ) -> AsyncGenerator[ConductorProcess]:
     """Start a conductor of a fleet: the database and the bus.  Raises StateError, ConfigError."""
     from kilonova.conductor.figures import FleetMetrics
+    from kilonova.db.database_time import FOLLOW_S, follow
     from kilonova.db.figures import DatabaseMetrics
 
     check_failpoints(failpoints, host=False, conductor=True)
-    metrics = Metrics()
+    metrics, machine = Metrics(), clock
+    clock = FleetClock(machine)
     async with AsyncExitStack() as stack:
         end = fleet_bus(settings, f"conductor-{settings.default.host}", clock)
         db = await stack.enter_async_context(running_database(settings, clock))
+        following = partial(follow, db, clock, machine)
+        await following()
         await _ensure_token_key(db, settings, clock)
         bus = await stack.enter_async_context(end)
         tasks = await stack.enter_async_context(Supervisor(clock, metrics.round_ended))
+        tasks.periodic("clock", FOLLOW_S, following, limit_s=FOLLOW_S)
         DatabaseMetrics(db, metrics)
         fleet = FleetMetrics(db, clock, metrics)
         keep_reserve(db, settings, DaemonWorkers("files", 1), clock, tasks)

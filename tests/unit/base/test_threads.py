@@ -5,11 +5,14 @@ import asyncio
 import subprocess
 import sys
 import threading
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
 from kilonova.base.context import REQUEST_ID, serving
-from kilonova.base.threads import DaemonWorkers
+from kilonova.base.threads import DaemonWorkers, Opening
 from tests import make
 
 
@@ -97,7 +100,7 @@ def test_an_abandoned_call_runs_to_its_end_and_disturbs_nobody() -> None:
 def test_a_blocked_thread_does_not_keep_the_process_from_ending() -> None:
     program = """
 import asyncio, threading
-from kilonova.base.threads import DaemonWorkers
+from kilonova.base.threads import DaemonWorkers, Opening
 async def main():
     try:
         async with asyncio.timeout(0.1):
@@ -123,3 +126,41 @@ def test_a_thread_works_under_the_request_that_submitted_the_work() -> None:
         workers.close()
 
     make.run(body())
+
+
+def test_a_file_is_closed_whose_caller_is_cancelled_while_a_worker_opens_it(tmp_path: Path) -> None:
+    arrived, allowed, made = threading.Event(), threading.Event(), list[BinaryIO]()
+
+    def slowly() -> BinaryIO:
+        arrived.set()
+        assert allowed.wait(20)
+        made.append((tmp_path / "file").open("wb"))
+        return made[0]
+
+    async def body() -> None:
+        workers, opening = DaemonWorkers("t", 2), Opening(slowly)
+
+        async def use() -> None:
+            try:
+                await workers.run(opening.open)
+            finally:
+                await workers.run(opening.close)
+
+        async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+            user = group.create_task(use())
+            await asyncio.to_thread(arrived.wait, 20)
+            user.cancel()
+            await asyncio.sleep(0.05)  # the other thread closes first, if it does not wait
+            allowed.set()
+        await workers.drain()
+
+    make.run(body())
+    assert made[0].closed
+
+
+def test_nothing_is_opened_for_a_caller_that_has_left(tmp_path: Path) -> None:
+    opening = Opening(partial((tmp_path / "file").open, "wb"))
+    opening.close()
+    with pytest.raises(RuntimeError):
+        opening.open()
+    assert not (tmp_path / "file").exists()

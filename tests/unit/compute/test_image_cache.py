@@ -2,8 +2,11 @@
 """The cache holds whole, checked images and nothing else."""
 
 import asyncio
+import threading
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
 
@@ -12,6 +15,8 @@ from kilonova.base.errors import ImageUnacceptable
 from kilonova.base.threads import DaemonWorkers
 from kilonova.compute.image_cache import ImageCache
 from tests import make
+
+T = TypeVar("T")
 
 
 def cache(root: Path, source: make.OneImage) -> ImageCache:
@@ -73,3 +78,43 @@ def test_what_a_dead_process_left_half_done_is_removed(tmp_path: Path) -> None:
     half.write_bytes(b"half")
     make.run(cache(tmp_path, source).ensure(make.image_ref()))
     assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+class Late:
+    """Workers that are busy: they start `function` only when the test allows it."""
+
+    def __init__(self, function: str) -> None:
+        self._workers, self._function = DaemonWorkers("files", 2), function
+        self.arrived, self.allowed = threading.Event(), threading.Event()
+
+    async def run(self, fn: Callable[..., T], *args: Any) -> T:
+        if getattr(fn, "__name__", "") == self._function:
+            return await self._workers.run(self._late, fn, *args)
+        return await self._workers.run(fn, *args)
+
+    def _late(self, fn: Callable[..., T], *args: Any) -> T:
+        self.arrived.set()
+        assert self.allowed.wait(20)
+        return fn(*args)
+
+    def close(self) -> None:
+        self._workers.close()
+
+    async def drain(self) -> None:
+        await self._workers.drain()
+
+
+def test_a_fetch_that_is_cancelled_while_its_file_is_opened_leaves_nothing(tmp_path: Path) -> None:
+    async def body() -> None:
+        workers = Late("open")
+        images = ImageCache(tmp_path / "_base", make.OneImage(), workers, SystemClock())
+        async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+            fetch = group.create_task(images.ensure(make.image_ref()))
+            await asyncio.to_thread(workers.arrived.wait, 20)
+            fetch.cancel()
+            await asyncio.wait({fetch})
+            workers.allowed.set()
+            await workers.drain()
+
+    make.run(body())
+    assert list(tmp_path.rglob("*.*")) == []

@@ -10,6 +10,7 @@ from kilonova.base.errors import GuestStuck, HypervisorError, HypervisorUnavaila
 from kilonova.base.failpoints import Failpoints
 from kilonova.base.tasks import Supervisor
 from kilonova.compute.runner import Revoked, Runner
+from kilonova.objects.guest import ReadMark
 from kilonova.objects.ids import ImageId
 from kilonova.objects.states import PowerState, Verb
 from tests.simulation.virtual import run_virtually
@@ -65,6 +66,33 @@ def test_each_step_is_told_with_its_times_and_its_result(tmp_path: Path) -> None
             ]
             assert all(e.result == "Success" and e.finish_time is not None and e.host == "h1" for e in events)
             assert run.take_unsent() == ()
+
+    run_virtually(main())
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_read_that_gives_the_outcome_begins_after_the_last_change(tmp_path: Path, fails: bool) -> None:
+    """And its number is taken before it begins: a change that it may have missed has a later read."""
+    bench, order = Bench(tmp_path), list[str]()
+
+    async def note(name: str, _guest: object) -> None:
+        order.append(name)
+        if fails and name == "power_on":
+            raise HypervisorError("no")
+
+    def new_read() -> ReadMark:
+        order.append("number")
+        return ReadMark("process", len(order))
+
+    async def main() -> None:
+        async with Supervisor(bench.clock) as tasks:
+            await bench.start(tasks)
+            bench.machine.before_call = note
+            run = bench.prepare(bench.job(Verb.CREATE))
+            outcome = await Runner(Failpoints(), None, new_read).run(run)
+            assert outcome.succeeded is not fails
+            assert order[-2:] == ["number", "guest_state"]
+            assert run.read == ReadMark("process", len(order) - 1)
 
     run_virtually(main())
 

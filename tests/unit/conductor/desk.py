@@ -19,6 +19,7 @@ from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers import instances as read_instances
 from kilonova.db.writers import hosts as write_hosts
 from kilonova.objects.action import Action
+from kilonova.objects.guest import ReadMark
 from kilonova.objects.ids import ActionId, AttemptId, HostName, InstanceId
 from kilonova.objects.instance import Instance
 from kilonova.objects.leg import LegId
@@ -88,17 +89,22 @@ class Desk:
         message: str | None = None,
         attempt: str | None = None,
         of_host: bool = False,
+        read: ReadMark | None = None,
     ) -> reports.Finished:
         assert action.host is not None
         token = AttemptId(attempt) if attempt is not None else action.attempt
         assert token is not None
-        report = Finish(action.host, action.leg_id, token, succeeded, power, (), message, of_host)
+        report = Finish(action.host, action.leg_id, token, succeeded, power, (), message, of_host, read)
         return self.write(reports.finish, report, self._new_id, self.now)
 
-    def observe(self, power: PowerState | None, *, epoch: int = 1, reason: str = "because") -> None:
+    def observe(
+        self, power: PowerState | None, *, epoch: int = 1, reason: str = "because", number: int = 0, host: str = "h1"
+    ) -> bool:
+        """Whether the report is recorded."""
         self._serial += 1
-        report = ReportStates(make.HOST, epoch, (Observed(ONE, power, reason),))
-        self.write(guests.report_states, report, (ActionId(f"action-{self._serial}"),), self.now)
+        report = ReportStates(HostName(host), epoch, (Observed(ONE, power, reason, number),))
+        ids = (ActionId(f"action-{self._serial}"),)
+        return self.write(guests.report_states, report, ids, self.now).guests == (ONE,)
 
     def active(self) -> None:
         """Instance ONE is ACTIVE on h1."""

@@ -14,6 +14,7 @@ from kilonova.conductor.hosts import forgotten, guests, host_boot, lost_hosts, p
 from kilonova.db.readers import instances as read_instances
 from kilonova.db.transaction import Transaction
 from kilonova.objects.action import Action
+from kilonova.objects.guest import ReadMark
 from kilonova.objects.ids import AttemptId, HostName
 from kilonova.objects.instance import Instance
 from kilonova.objects.leg import Leg, LegId, Legs, LegState, planned
@@ -46,11 +47,18 @@ def item(desk: Desk, host: str, attempt: str) -> WorkItem:
     return found
 
 
-def report(desk: Desk, action: Action, *, succeeded: bool = True, power: PowerState | None = UP) -> reports.Finished:
+def report(
+    desk: Desk,
+    action: Action,
+    *,
+    succeeded: bool = True,
+    power: PowerState | None = UP,
+    read: ReadMark | None = None,
+) -> reports.Finished:
     assert action.host is not None
     assert action.attempt is not None
     message = None if succeeded else "no room"
-    finish = Finish(action.host, action.leg_id, action.attempt, succeeded, power, (), message)
+    finish = Finish(action.host, action.leg_id, action.attempt, succeeded, power, (), message, read=read)
     return desk.write(reports.finish, finish, lambda: "id", desk.now)
 
 
@@ -94,6 +102,26 @@ def test_a_failure_undoes_what_was_done_and_the_action_ends_once_all_is_undone(d
     ended = desk.newest_action()
     assert (ended.state, ended.message) == (ActionState.FAILED, "no room")
     assert (desk.instance().vm_state, desk.instance().power_state) == (VmState.ACTIVE, UP)  # as h1 has reported
+
+
+def test_the_record_is_from_the_last_read_by_the_guests_own_host(desk: Desk) -> None:
+    here, there = ReadMark("process-1", 8), ReadMark("process-of-h2", 900)
+    report(desk, item(desk, "h1", "a1").action)
+    report(desk, item(desk, "h2", "b1").action, power=None, read=there)
+    assert report(desk, item(desk, "h1", "a3").action, power=DOWN, read=here).recorded
+    assert desk.read(read_instances.get_with_read, ONE)[1] == here
+    assert not desk.observe(UP, number=7)
+    assert desk.observe(UP, number=9)
+
+
+def test_a_leg_that_ends_before_its_action_records_nothing_of_the_guest(desk: Desk) -> None:
+    first = report(desk, item(desk, "h1", "a1").action, read=ReadMark("process-1", 8))
+    assert not first.recorded
+    assert desk.read(read_instances.get_with_read, ONE)[1] is None
+    report(desk, item(desk, "h2", "b1").action, succeeded=False, power=None, read=ReadMark("process-of-h2", 900))
+    undone = report(desk, item(desk, "h1", "a2").action, read=ReadMark("process-1", 9))
+    assert undone.recorded
+    assert desk.read(read_instances.get_with_read, ONE)[1] == ReadMark("process-1", 9)
 
 
 def test_a_late_report_of_an_earlier_leg_changes_nothing(desk: Desk) -> None:

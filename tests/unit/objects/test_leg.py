@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from kilonova.objects.guest import ReadMark
 from kilonova.objects.ids import AttemptId, HostName
 from kilonova.objects.leg import (
     Leg,
@@ -16,9 +17,9 @@ from kilonova.objects.leg import (
     failure,
     has_ended,
     has_failed,
+    last_of_host,
     one_leg,
     planned,
-    power_on,
     touched,
 )
 from kilonova.objects.states import PowerState
@@ -76,13 +77,15 @@ def test_nothing_is_undone_from_a_leg_that_commits_backwards() -> None:
     assert (has_ended(legs), has_failed(legs)) == (True, True)
 
 
-def test_the_guests_power_is_the_last_that_its_host_reported() -> None:
+def test_the_guests_state_is_the_last_that_its_host_reported() -> None:
     given = (replace(leg, attempt=AttemptId("t")) for leg in plan())
-    legs = after_success(after_success(tuple(given), PowerState.PAUSED), None)
-    assert power_on(legs, A, RUNNING) is PowerState.PAUSED
-    assert power_on(legs, B, RUNNING) is None
-    assert power_on(legs, C, RUNNING) is RUNNING
-    assert power_on(after_failure(plan(), PowerState.NOSTATE, "never began"), A, RUNNING) is RUNNING
+    mark = ReadMark("process-a", 7)
+    legs = after_success(after_success(tuple(given), PowerState.PAUSED, mark), None, ReadMark("process-b", 2))
+    reported = {host: last_of_host(legs, host) for host in (A, B, C)}
+    assert reported[A] is not None
+    assert (reported[A].power, reported[A].read) == (PowerState.PAUSED, mark)
+    assert (reported[B] is not None and reported[B].power, reported[C]) == (None, None)
+    assert last_of_host(after_failure(plan(), PowerState.NOSTATE, "never began"), A) is None
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
@@ -110,6 +110,26 @@ def test_a_request_whose_turn_does_not_come_ends_with_its_caller() -> None:
         assert asked[0].result()[:1] == b"+"
         assert isinstance(error_of(asked[1].result()), RpcTimeout)
         assert handled == 1
+
+    run_virtually(body())
+
+
+def test_requests_that_waited_in_vain_do_not_fill_the_queue() -> None:
+    async def body() -> None:
+        clock = SimClock(1)
+
+        async def long(_request: host.Ping, _peer: str) -> host.Pong:
+            await clock.sleep(1.5)
+            return host.Pong()
+
+        served = endpoint(Guard(clock, Metrics(), Limits(running=1, waiting=1)), long)
+        short = wire.encode_request(wire.Request("ping", 1, 0.1, b'{"host":"h1"}'))
+        async with asyncio.TaskGroup() as group:
+            first = group.create_task(served.handle("conductor.host.h1", PING))
+            await clock.sleep(0.1)
+            for _ in range(5):
+                assert isinstance(error_of(await served.handle("conductor.host.h1", short)), RpcTimeout)
+        assert first.result()[:1] == b"+"
 
     run_virtually(body())
 
@@ -223,6 +243,9 @@ def everything() -> Endpoint:
 
 @settings(max_examples=400, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(MESSAGES)
+@example(b'{"method": "ping", "version": 1, "timeout_s": %d}\n{}' % 10**400)
+@example(b'{"method": "ping", "version": %d, "timeout_s": 1}\n{}' % 10**400)
+@example(b'{"method": "ping", "version": 1, "timeout_s": NaN}\n{}')
 def test_any_bytes_get_an_error_and_no_traceback(payload: bytes) -> None:
     async def body() -> bytes:
         return await everything().handle("conductor.host.h1", payload)

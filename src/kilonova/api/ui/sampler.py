@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 RULE = "kilonova:servers:figures"
 WATCH_S = 3600.0
 MOST = 200
-"""Servers that one process samples; the one that was looked at the longest time ago is given up for another."""
+"""Servers that one process samples.  For another server it gives up the server with the oldest request."""
 AT_ONCE = 8
 
 

@@ -22,7 +22,7 @@ from kilonova.db.writers import instances as write_instances
 from kilonova.objects.action import Action
 from kilonova.objects.instance import Fault, Instance
 from kilonova.objects.leg import after_success
-from kilonova.objects.states import VERBS, ActionState, VmState, observed
+from kilonova.objects.states import VERBS, ActionState, VmState, changes_nothing, observed
 
 NewId = Callable[[], str]
 
@@ -32,17 +32,20 @@ def end_without_host(tx: Transaction, action: Action, instance: Instance, now: d
     end(tx, replace(action, legs=after_success(action.legs, None)), instance, Outcome(True, None, None), now)
 
 
-def end(tx: Transaction, action: Action, instance: Instance, reported: Outcome, now: datetime) -> None:
-    """End an action with this outcome and these legs, and record the result on its instance."""
+def end(tx: Transaction, action: Action, instance: Instance, reported: Outcome, now: datetime) -> bool:
+    """End an action with this outcome and these legs, and record the result on its instance.  Returns whether a report
+    of the same power state would change nothing in the record."""
     handler = handler_of(action.verb)
     ending = Ending(action, instance, handler.review(tx, action, reported), now)
     state = ActionState.DONE if ending.succeeded else ActionState.FAILED
     write_actions.end(tx, action.id, now, state, ending.outcome.message, action.legs)
     columns = {**_declared(ending), **handler.ended(tx, ending)}
     quota.charge_difference(tx, None, instance, columns)
-    write_instances.update(tx, instance.id, now, **columns)
+    write_instances.update_from(tx, ending.outcome.read, instance.id, now, columns)
     after = outbox.changed(instance, columns)
     outbox.ended(tx, action, after, now, state=state, message=ending.outcome.message)
+    desired_power = columns.get("desired_power", instance.desired_power)
+    return after.power_state == ending.power and changes_nothing(after.vm_state, after.power_state, desired_power)
 
 
 def _declared(ending: Ending) -> dict[str, Any]:

@@ -22,7 +22,11 @@ def check_epoch(tx: Transaction, host: HostName, epoch: int) -> HostProcess:
     If the record has an older process (the database was restored, or an operator deleted the service), the error is
     StaleWrite and the caller registers again.
     """
-    known = read_hosts.process_of(tx, host)
+    return check_process(tx, host, epoch, read_hosts.process_of(tx, host))
+
+
+def check_process(tx: Transaction, host: HostName, epoch: int, known: HostProcess | None) -> HostProcess:
+    """The same, if the host's current process was read already."""
     if known is None or known.epoch < epoch:
         raise StaleWrite(f"Host {host} is not known under epoch {epoch}: register again.", host=host, epoch=epoch)
     if known.epoch > epoch:

@@ -8,7 +8,7 @@ from operator import itemgetter
 
 import structlog
 
-from kilonova.conductor.engine.fencing import check_epoch
+from kilonova.conductor.engine.fencing import check_process
 from kilonova.db.readers import work as read_work
 from kilonova.db.transaction import Transaction
 from kilonova.db.writers import actions as write_actions
@@ -33,17 +33,17 @@ def hand_out(tx: Transaction, request: Fetch, now: datetime, max_payload: int = 
     longer current.  The third has legs that it runs and whose deadline has passed.  A host that an operator has forced
     down gets nothing.  Actions of a newer version are in none of the lists.  Raises StaleWrite for an older process of
     the host."""
-    if check_epoch(tx, request.host, request.epoch).forced_down:
+    work = read_work.of_host(tx, request.host)
+    if check_process(tx, request.host, request.epoch, work.process).forced_down:
         return Fetched((), ())
-    work, others = read_work.open_of_host(tx, request.host)
-    open_actions = [action for action, _ in work]
+    open_actions = [action for action, _ in work.open_actions]
     running = frozenset(request.running)
-    fresh = [one for one in work if one[0].leg_id not in running]
+    fresh = [one for one in work.open_actions if one[0].leg_id not in running]
     readable, unreadable = _items(fresh, request.attempt, max_payload)
     items = tuple(item for item, _ in fitting(readable, itemgetter(1), reply_bytes(max_payload)))
     write_actions.hand_out(tx, [item.action for item in items], now)
     current = {action.leg_id for action in open_actions}
-    revoked = tuple(leg for leg in request.running if leg not in current and leg.action_id not in others)
+    revoked = tuple(leg for leg in request.running if leg not in current and leg.action_id not in work.others)
     expired = tuple(action.leg_id for action in open_actions if action.leg_id in running and is_overdue(action))
     return Fetched(items, revoked, more=len(items) + len(unreadable) < len(fresh), expired=expired)
 

@@ -7,6 +7,7 @@ docs/adr/0020-legs.md.  Each function is part of a transaction.
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from kilonova.base.errors import NotFound
 from kilonova.conductor import outbox
@@ -31,40 +32,56 @@ from kilonova.objects.leg import (
     failure,
     has_ended,
     has_failed,
+    last_of_host,
     moves_on,
-    power_on,
 )
 from kilonova.objects.states import VERBS, ActionState, PowerState
 
 
-def end_leg(tx: Transaction, action: Action, instance: Instance, outcome: Outcome, now: datetime) -> HostName | None:
-    """The current leg has ended with this outcome.  Returns the host to wake, if another leg begins."""
+class Next(NamedTuple):
+    """What follows the end of a leg.  `wake` is the host whose leg begins.  `recorded`: the action has ended, and a
+    report of the state with which the leg ended would change nothing."""
+
+    wake: HostName | None = None
+    recorded: bool = False
+
+
+def end_leg(tx: Transaction, action: Action, instance: Instance, outcome: Outcome, now: datetime) -> Next:
+    """The current leg has ended with this outcome."""
+    reporter = action.host
     was_undoing = action.leg.undoes is not None
-    reschedule.note_build(tx, action, outcome, now)
+    reschedule.note_failure(tx, action, outcome, now)
     if outcome.succeeded and moves_on(action.legs):
         reschedule.move_on(tx, action, instance, now)
-        return None
+        return Next()
     legs = _after(tx, action, outcome, now)
     action = replace(action, legs=_without_unreachable(tx, action, legs))
     if has_ended(action.legs):
-        power = power_on(action.legs, instance.host, instance.power_state)
-        outcome = Outcome(not has_failed(action.legs), power, failure(action.legs))
-        end(tx, action, instance, outcome, now)
-        return None
+        recorded = end(tx, action, instance, _in_all(action.legs, instance), now)
+        return Next(recorded=recorded and reporter == instance.host)
     write_actions.put_legs(tx, action.id, action.legs, now)
     if action.leg.undoes is not None:
         _begin_undo(tx, action, now, more_time=not was_undoing)
-    return action.host
+    return Next(action.host)
+
+
+def _in_all(legs: Legs, instance: Instance) -> Outcome:
+    """The outcome of an action whose legs have ended."""
+    last = last_of_host(legs, instance.host)
+    succeeded, message = not has_failed(legs), failure(legs)
+    if last is None:
+        return Outcome(succeeded, instance.power_state, message)
+    return Outcome(succeeded, last.power, message, read=last.read)
 
 
 def _after(tx: Transaction, action: Action, outcome: Outcome, now: datetime) -> Legs:
     """The legs after this outcome of the current one."""
     if outcome.succeeded:
-        return after_success(action.legs, outcome.power)
+        return after_success(action.legs, outcome.power, outcome.read)
     if reschedule.may_move(tx, action, outcome):
         reschedule.note_move(tx, action, outcome, now)
-        return after_failure_of_host(action.legs, outcome.power, outcome.message)
-    return after_failure(action.legs, outcome.power, outcome.message)
+        return after_failure_of_host(action.legs, outcome.power, outcome.message, outcome.read)
+    return after_failure(action.legs, outcome.power, outcome.message, outcome.read)
 
 
 def fail(tx: Transaction, action: Action, message: str, now: datetime) -> HostName | None:
@@ -74,7 +91,7 @@ def fail(tx: Transaction, action: Action, message: str, now: datetime) -> HostNa
     except NotFound:
         write_actions.end(tx, action.id, now, ActionState.FAILED, message)
         return None
-    return end_leg(tx, action, instance, Outcome(False, instance.power_state, message), now)
+    return end_leg(tx, action, instance, Outcome(False, instance.power_state, message), now).wake
 
 
 def end_leg_of_deleted(

@@ -11,7 +11,8 @@ from datetime import datetime
 
 from kilonova.conductor.attempts import check_attempt, check_known
 from kilonova.conductor.engine.end import reopen_abandoned
-from kilonova.conductor.engine.legs import end_leg, end_leg_of_deleted
+from kilonova.conductor.engine.legs import Next, end_leg, end_leg_of_deleted
+from kilonova.conductor.engine.reschedule import note_success
 from kilonova.conductor.verbs.handler import Outcome
 from kilonova.conductor.verbs.start_after_boot import resume_after
 from kilonova.db.readers import actions as read_actions
@@ -30,11 +31,13 @@ NewId = Callable[[], str]
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """`wake` is the host whose leg of the same action begins now; `place` is the action, if it needs another host."""
+    """`wake` is the host whose leg of the same action begins now; `place` is the action, if it needs another host;
+    `recorded`: see rpcapi.host_to_conductor.Ended."""
 
     verb: Verb
     wake: HostName | None = None
     place: ActionRef | None = None
+    recorded: bool = False
 
 
 def finish(tx: Transaction, report: Finish, new_id: NewId, now: datetime) -> Finished:
@@ -55,20 +58,23 @@ def finish(tx: Transaction, report: Finish, new_id: NewId, now: datetime) -> Fin
         action.state is ActionState.ABANDONED and reopen_abandoned(tx, action, now)
     ):
         place = ActionRef(action.id, action.request_id) if moves_on(action.legs) and report.succeeded else None
-        return Finished(action.verb, _finish_open(tx, work, report, new_id, now), place)
+        following = _finish_open(tx, work, report, new_id, now)
+        return Finished(action.verb, following.wake, place, following.recorded)
     return Finished(action.verb)
 
 
-def _finish_open(tx: Transaction, work: Work, report: Finish, new_id: NewId, now: datetime) -> HostName | None:
-    action, instance, is_deleted, _ = work
+def _finish_open(tx: Transaction, work: Work, report: Finish, new_id: NewId, now: datetime) -> Next:
+    action, instance, is_deleted = work.action, work.instance, work.is_deleted
     if action.state is ActionState.ABANDONED:  # it was reopened, which has changed its instance
         instance, is_deleted = read_instances.get_known(tx, action.instance_id)
-    outcome = Outcome(report.succeeded, report.power, report.message, report.of_host)
+    outcome = Outcome(report.succeeded, report.power, report.message, report.of_host, report.read)
     if is_deleted:
-        return end_leg_of_deleted(tx, action, instance, outcome, now)
-    wake = end_leg(tx, action, instance, outcome, now)
+        return Next(end_leg_of_deleted(tx, action, instance, outcome, now))
+    if work.failed_here and outcome.succeeded:
+        note_success(tx, action)
+    following = end_leg(tx, action, instance, outcome, now)
     resume_after(tx, action, new_id, now)
-    return wake
+    return following
 
 
 def record_events(tx: Transaction, request: RecordEvents) -> None:

@@ -15,7 +15,7 @@ from kilonova.db.writers import hosts as write_hosts
 from kilonova.db.writers import instances as write_instances
 from kilonova.objects.action import Action, ActionEvent
 from kilonova.objects.action_params import CreateParams
-from kilonova.objects.ids import AttemptId
+from kilonova.objects.ids import AttemptId, HostName
 from kilonova.objects.instance import Instance
 from kilonova.objects.leg import to_place_again, tried
 from kilonova.objects.states import TaskState
@@ -25,15 +25,24 @@ MOST_HOSTS = 3
 EVENT = "conductor.reschedule"
 
 
-def note_build(tx: Transaction, action: Action, outcome: Outcome, now: datetime) -> None:
-    """Count builds that failed for a reason of the host; a success clears the count.  The scheduler prefers hosts
-    without such failures."""
-    if not isinstance(action.params, CreateParams) or action.host is None or action.leg.undoes is not None:
-        return
-    if outcome.succeeded:
-        write_hosts.build_succeeded(tx, action.host)
-    elif outcome.of_host:
-        write_hosts.build_failed(tx, action.host, now)
+def note_failure(tx: Transaction, action: Action, outcome: Outcome, now: datetime) -> None:
+    """Count a build that failed for a reason of the host.  The scheduler prefers hosts without such failures."""
+    host = _builder(action)
+    if host is not None and not outcome.succeeded and outcome.of_host:
+        write_hosts.build_failed(tx, host, now)
+
+
+def note_success(tx: Transaction, action: Action) -> None:
+    """A build that succeeded clears the count of its host."""
+    host = _builder(action)
+    if host is not None:
+        write_hosts.build_succeeded(tx, host)
+
+
+def _builder(action: Action) -> HostName | None:
+    """The host that builds an instance in the action's current leg, if that is what the leg does."""
+    is_build = isinstance(action.params, CreateParams) and action.leg.undoes is None
+    return action.host if is_build else None
 
 
 def may_move(tx: Transaction, action: Action, outcome: Outcome) -> bool:

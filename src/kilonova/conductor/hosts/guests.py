@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The reports of hosts about guests, and the database's records of these guests.  Each function is one transaction."""
 
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -18,7 +17,7 @@ from kilonova.db.savepoints import each_in_savepoint
 from kilonova.db.transaction import Transaction
 from kilonova.db.writers import instances as write_instances
 from kilonova.db.writers import notifications as write_notifications
-from kilonova.objects.guest import NOT_RESPONDING
+from kilonova.objects.guest import NOT_RESPONDING, ReadMark
 from kilonova.objects.ids import ActionId, HostName, InstanceId
 from kilonova.objects.instance import Instance
 from kilonova.objects.notification import Notification
@@ -34,6 +33,7 @@ from kilonova.rpcapi.host_to_conductor import (
     Notify,
     Observed,
     ReportStates,
+    StatesRecorded,
 )
 from kilonova.rpcapi.method import REPLY_BYTES, fitting
 
@@ -82,31 +82,47 @@ def _open_here(tx: Transaction, instance_id: InstanceId, host: HostName) -> froz
     return frozenset(one.verb for one in read_actions.open_of_instance(tx, instance_id) if host in one.hosts)
 
 
-def report_states(tx: Transaction, request: ReportStates, action_ids: Sequence[ActionId], now: datetime) -> None:
+def report_states(
+    tx: Transaction, request: ReportStates, action_ids: Sequence[ActionId], now: datetime
+) -> StatesRecorded:
     """Record the hypervisor's reports of guests.  Each change becomes an ended action under one of `action_ids` (one
     for each state).  Raises StaleWrite.
 
-    A guest with an open action does not change: the action decides.  A guest that the hypervisor does not know is shown
-    as NOSTATE, never as off.  A repeat changes nothing.
+    A guest with an open action does not change: the action decides.  A read that began before the read that is
+    recorded changes nothing (docs/adr/0031).  A guest that the hypervisor does not know is shown as NOSTATE, never as
+    off.  A repeat changes nothing.
     """
-    check_epoch(tx, request.host, request.epoch)
+    process = check_epoch(tx, request.host, request.epoch)
 
-    def report(one: tuple[Observed, ActionId]) -> None:
-        _report_state(tx, request.host, *one, now)
+    def report(one: tuple[Observed, ActionId]) -> InstanceId | None:
+        seen, action_id = one
+        # (a host of code version 1 numbers no reads; goes in version 3)
+        read = ReadMark(process.process_id, seen.number) if seen.number else None
+        return seen.instance_id if _report_state(tx, request.host, seen, read, (action_id, now)) else None
 
-    deque(each_in_savepoint(tx, zip(request.states, action_ids, strict=True), report, "a guest's state"), maxlen=0)
+    pairs = zip(request.states, action_ids, strict=True)
+    results = each_in_savepoint(tx, pairs, report, "a guest's state")
+    return StatesRecorded(tuple(recorded for recorded in results if recorded is not None))
 
 
-def _report_state(tx: Transaction, host: HostName, seen: Observed, action_id: ActionId, now: datetime) -> None:
+def _report_state(
+    tx: Transaction, host: HostName, seen: Observed, read: ReadMark | None, change: tuple[ActionId, datetime]
+) -> bool:
+    """Whether the record is now as reported."""
     try:
-        instance = read_instances.get(tx, seen.instance_id)
+        instance, last = read_instances.get_with_read(tx, seen.instance_id)
     except NotFound:
-        return
-    if instance.host == host and not read_actions.open_of_instance(tx, instance.id):
-        if (owed := _owed(tx, instance, seen)) is not None:
-            _repeat(tx, instance, owed, action_id, now)
-        else:
-            _observe(tx, instance, seen, action_id, now)
+        return False
+    if instance.host != host or (read is not None and read.is_before(last)):
+        return False
+    if read_actions.open_of_instance(tx, instance.id):
+        return False
+    if (owed := _owed(tx, instance, seen)) is not None:
+        _repeat(tx, instance, owed, *change)
+        return False
+    if not _observe(tx, instance, seen, read, change) and read not in (None, last):
+        write_instances.note_read(tx, instance.id, read)
+    return True
 
 
 def _owed(tx: Transaction, instance: Instance, seen: Observed) -> Verb | None:
@@ -129,18 +145,24 @@ def _repeat(tx: Transaction, instance: Instance, verb: Verb, action_id: ActionId
     accept(tx, AcceptAction(context, instance.id, verb), action_id, now)
 
 
-def _observe(tx: Transaction, instance: Instance, seen: Observed, action_id: ActionId, now: datetime) -> None:
+def _observe(
+    tx: Transaction, instance: Instance, seen: Observed, read: ReadMark | None, change: tuple[ActionId, datetime]
+) -> bool:
+    """Record what is new in a report.  Returns whether anything is."""
+    action_id, now = change
     power = PowerState.NOSTATE if seen.power is None else seen.power
     vm_state = observed(instance.vm_state, power)
     desired_power = desired(instance.desired_power, power, seen.reason)
     if (power, vm_state, desired_power) == (instance.power_state, instance.vm_state, instance.desired_power):
-        return
-    write_instances.update(tx, instance.id, now, power_state=power, vm_state=vm_state, desired_power=desired_power)
+        return False
+    columns = {"power_state": power, "vm_state": vm_state, "desired_power": desired_power}
+    write_instances.update_from(tx, read, instance.id, now, columns)
     changed = power != instance.power_state or vm_state != instance.vm_state
     # NOSTATE is the middle of a change, which is recorded at its end; except for a guest that does not respond.
     if changed and (seen.power is not PowerState.NOSTATE or seen.reason == NOT_RESPONDING):
         after = replace(instance, power_state=power, vm_state=vm_state)
         power_update.record(tx, after, seen, action_id, now)
+    return True
 
 
 def notify(tx: Transaction, request: Notify) -> None:

@@ -15,6 +15,7 @@ from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers import instances as read_instances
 from kilonova.db.readers import work as read_work
+from kilonova.db.readers.candidates import Wanted
 from kilonova.db.transaction import Transaction
 from kilonova.db.writers import actions as write_actions
 from kilonova.db.writers import hosts as write_hosts
@@ -30,6 +31,7 @@ from kilonova.objects.leg import tried
 from kilonova.objects.placement import Choice, Refusal, recorded
 from kilonova.objects.service import ComputeNode, HostNetwork
 from kilonova.objects.states import TaskState
+from kilonova.rpcapi.api_to_conductor import CreateServers
 from kilonova.scheduler.choose import choose, explain
 from kilonova.scheduler.request import PlacementRequest
 
@@ -38,10 +40,25 @@ from kilonova.scheduler.request import PlacementRequest
 class Look:
     """The operator's settings, and the nodes as a read before the transaction has shown them (None: the transaction
     reads them).  Transactions that read all nodes and each claim one of them exclude each other in PostgreSQL; the
-    claim is checked when it is made, so that an older view does no harm."""
+    claim is checked when it is made, so that an older view does no harm.  `left_out` other nodes were not read."""
 
     rules: FilterSchedulerSettings = DEFAULTS
     nodes: Sequence[ComputeNode] | None = None
+    left_out: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ReadAll:
+    """None of the nodes that were read passes the filters, and there are others: read all of them."""
+
+
+def wanted_of(request: CreateServers, instance: Instance) -> Wanted | None:
+    """What the database can compare for a new instance.  None in a server group, or with a server that it is to be
+    beside: then the best host may be any."""
+    if instance.server_group_id is not None or request.same_host:
+        return None
+    flavor, zone = instance.flavor, instance.requested_zone or instance.availability_zone
+    return Wanted(flavor.vcpus, flavor.memory_mib, write_hosts.disk_gib(instance), zone, request.host)
 
 
 def place(
@@ -51,10 +68,11 @@ def place(
     now: datetime,
     patience: Patience | None = None,
     look: Look = Look(),
-) -> HostName | Wait | None:
+) -> HostName | Wait | ReadAll | None:
     """Choose a host for the action's instance, claim it and give the action to it.  Returns the host to wake.
 
-    A candidate that cannot take the instance any more is passed over.  Without a host the nodes are read again.  Then
+    A candidate that cannot take the instance any more is passed over.  If `look` has a part of the nodes and no
+    candidate among them, nothing changes: the result is ReadAll.  Without a host the nodes are read again.  Then
     the action waits for a host that is returning, for at most `patience` (None: it does not wait), or it ends as failed
     and the instance's fault contains the refusal of each filter.  What was considered is recorded
     (db/readers/placements).  An action that is no longer open, or has a host already, does not change.
@@ -66,11 +84,15 @@ def place(
     attempt = _Attempt(action, work.instance, now, work.project_number)
     where = _place_of(attempt.instance, action)
     wanted = _request(tx, attempt.instance, where, look.rules)
-    if look.nodes is not None and (host := _try(tx, attempt, where, choose(wanted, look.nodes, random), look.nodes)):
-        return host
+    if look.nodes is not None:
+        choice = choose(wanted, look.nodes, random)
+        if look.left_out and not choice.hosts:
+            return ReadAll()
+        if host := _try(tx, attempt, where, choice, look):
+            return host
     nodes = read_hosts.nodes_to_place(tx, now)
     choice = choose(wanted, nodes, random)
-    if host := _try(tx, attempt, where, choice, nodes):
+    if host := _try(tx, attempt, where, choice, replace(look, nodes=nodes, left_out=0)):
         return host
     patience = waiting.left(tx, action, patience or Patience())
     wait = waiting.coming(tx, wanted, {node.service.host: node for node in nodes}, patience, now)
@@ -95,17 +117,15 @@ class _Attempt:
     lost: list[Refusal] = field(default_factory=list[Refusal])
 
 
-def _try(
-    tx: Transaction, attempt: _Attempt, where: "_Place", choice: Choice, nodes: Sequence[ComputeNode]
-) -> HostName | None:
+def _try(tx: Transaction, attempt: _Attempt, where: "_Place", choice: Choice, look: Look) -> HostName | None:
     """Give the action to the first candidate that can take the instance, and record that."""
-    by_host = {node.service.host: node for node in nodes}
+    by_host = {node.service.host: node for node in look.nodes or ()}
     attempt.lost.clear()
     for host in choice.hosts:
         refusal = _take(tx, attempt, where, by_host[host])
         if refusal is None:
             waiting.end(tx, attempt.action, attempt.now, found=True)
-            record = recorded(choice, attempt.now, chosen=host, lost=attempt.lost)
+            record = recorded(choice, attempt.now, chosen=host, lost=attempt.lost, left_out=look.left_out)
             write_placements.insert(tx, attempt.action, record)
             return host
         attempt.lost.append(refusal)

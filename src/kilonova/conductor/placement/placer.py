@@ -18,10 +18,12 @@ from kilonova.base.metrics import Metrics
 from kilonova.base.tasks import Supervisor
 from kilonova.conductor.failpoints import PLACE_BEGIN, PLACE_DONE
 from kilonova.conductor.placement import place
+from kilonova.conductor.placement.place import Look, ReadAll
 from kilonova.conductor.placement.waiting import Patience, Wait
 from kilonova.conductor.tools import Policy, Tools
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
+from kilonova.db.readers.candidates import Wanted, candidates
 from kilonova.objects.ids import ActionRef, HostName
 
 log = structlog.get_logger(__name__)
@@ -39,7 +41,7 @@ class Placer:
         self._db, self._clock, self._failpoints = tools.db, tools.clock, tools.failpoints
         self._policy, self._metrics, self._wake = policy, metrics, wake
         self._started = self._clock.monotonic()
-        self._queue: asyncio.Queue[ActionRef] = asyncio.Queue()
+        self._queue: asyncio.Queue[tuple[ActionRef, Wanted | None]] = asyncio.Queue()
         self._queued: set[ActionRef] = set()
         self._waiting: dict[ActionRef, None] = {}
         """The actions that waited for a host when this conductor tried to place them, in that order."""
@@ -49,11 +51,11 @@ class Placer:
         for number in range(WORKERS):
             tasks.spawn(f"place {number}", self._place_forever())
 
-    def put(self, action: ActionRef) -> None:
-        """Place this action soon."""
+    def put(self, action: ActionRef, wanted: Wanted | None = None) -> None:
+        """Place this action soon.  With `wanted` only the best hosts for it are compared, otherwise all."""
         if action not in self._queued:
             self._queued.add(action)
-            self._queue.put_nowait(action)
+            self._queue.put_nowait((action, wanted))
 
     async def put_unplaced(self) -> None:
         """Place all actions without a host: another conductor may have ended before it placed them."""
@@ -67,21 +69,19 @@ class Placer:
 
     async def _place_forever(self) -> None:
         while True:
-            action = await self._queue.get()
+            action, wanted = await self._queue.get()
             self._queued.discard(action)
             with serving(action.request_id):
                 try:
-                    await self._place(action)
+                    await self._place(action, wanted)
                 except KilonovaError as exc:
                     log.warning("placement failed and is retried later", action=action.id, error=str(exc))
                 except Exception:
                     log.exception("placement failed and is retried later", action=action.id)
 
-    async def _place(self, action: ActionRef) -> None:
+    async def _place(self, action: ActionRef, wanted: Wanted | None) -> None:
         self._failpoints.hit(PLACE_BEGIN)
-        now, random = self._clock.now(), Random(self._clock.random.getrandbits(64))
-        look = place.Look(self._policy.scheduling, await self._db.read(read_hosts.nodes_to_place, now))
-        placed = await self._db.write(place.place, action.id, random, now, self._patience(), look)
+        placed = await self._choose(action, wanted)
         self._failpoints.hit(PLACE_DONE)
         outcome = "waiting" if isinstance(placed, Wait) else "not-placed" if placed is None else "placed"
         self._metrics.placement_ended(outcome)
@@ -93,6 +93,24 @@ class Placer:
         elif action not in self._waiting:
             self._waiting[action] = None
             log.info("an instance waits for a host", action=action.id, hosts=placed.hosts, reason=placed.reason)
+
+    async def _choose(self, action: ActionRef, wanted: Wanted | None) -> HostName | Wait | None:
+        placed = ReadAll() if wanted is None else await self._place_once(action, await self._best(wanted))
+        if isinstance(placed, ReadAll):
+            placed = await self._place_once(action, await self._all())
+        return None if isinstance(placed, ReadAll) else placed
+
+    async def _best(self, wanted: Wanted) -> Look:
+        rules = self._policy.scheduling
+        found = await self._db.read(candidates, self._clock.now(), wanted, rules)
+        return Look(rules, found.nodes, found.left_out)
+
+    async def _all(self) -> Look:
+        return Look(self._policy.scheduling, await self._db.read(read_hosts.nodes_to_place, self._clock.now()))
+
+    async def _place_once(self, action: ActionRef, look: Look) -> HostName | Wait | ReadAll | None:
+        random = Random(self._clock.random.getrandbits(64))
+        return await self._db.write(place.place, action.id, random, self._clock.now(), self._patience(), look)
 
     def _patience(self) -> Patience:
         host_wait_s = self._policy.settings.host_wait

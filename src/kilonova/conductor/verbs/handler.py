@@ -21,6 +21,7 @@ from kilonova.config.quota import QuotaSettings
 from kilonova.db.transaction import Transaction
 from kilonova.objects.action import Action
 from kilonova.objects.action_params import NO_PARAMS, RecordedParams
+from kilonova.objects.guest import ReadMark
 from kilonova.objects.ids import ActionId
 from kilonova.objects.instance import Fault, Instance
 from kilonova.objects.leg import Legs
@@ -56,12 +57,14 @@ class Accepted:
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How a leg, or its action, ended.  `power` is the hypervisor's last report; None: the guest is provably absent.
-    `of_host`: the reason of a failure lies in the host."""
+    `of_host`: the reason of a failure lies in the host.  `read`: the read that `power` is from, when the host reported
+    it."""
 
     succeeded: bool
     power: PowerState | None
     message: str | None
     of_host: bool = False
+    read: ReadMark | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Publishes the outbox: numbers the committed notifications, and sends them on the bus at least once.
 
-Any conductor may publish.  The row of the outbox says how far some conductor has published; a notification whose
-publisher ends between the send and the record is sent again by the next one.
+A conductor publishes soon after it has committed a transaction that recorded a notification.  Every conductor also
+looks periodically: what another one could not publish is found then.
+
+The row of the outbox says how far some conductor has published; a notification whose publisher ends between the send
+and the record is sent again by the next one.
 """
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
@@ -17,13 +20,15 @@ from kilonova.base.errors import KilonovaError
 from kilonova.db.engine import Database
 from kilonova.db.readers import notifications as read_notifications
 from kilonova.db.writers import notifications as write_notifications
-from kilonova.rpc.bus import Bus, Handler
+from kilonova.db.writers.notifications import Batch
+from kilonova.objects.notification import Numbered
+from kilonova.rpc.bus import Bus
 from kilonova.rpcapi.notifications import NUMBERED, encode, subject_of
 
 log = structlog.get_logger(__name__)
 
-PAUSE_S = 0.1
-"""The pause between two looks: notifications of a burst share their transactions."""
+PAUSE_S = 0.25
+"""The time from the first notification of a burst to the look: all of the burst share its transactions."""
 BATCH = 500
 
 
@@ -47,23 +52,14 @@ class Publisher:
         """Something may have been recorded: look at the outbox soon."""
         self._changed.set()
 
-    def after(self, handler: Handler) -> Handler:
-        """The handler, with a look after each message."""
-
-        async def handled(subject: str, payload: bytes) -> bytes:
-            try:
-                return await handler(subject, payload)
-            finally:
-                self.look()
-
-        return handled
-
     async def keep(self) -> None:
         """Publish without an end."""
+        self._db.on_recorded(self.look)
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._interval_s):
                     await self._changed.wait()
+            await self._clock.sleep(PAUSE_S)
             self._changed.clear()
             try:
                 await self.publish()
@@ -73,7 +69,6 @@ class Publisher:
                 self._report("notifications could not be published", repr(exc))
             else:
                 self._reported = ""
-            await self._clock.sleep(PAUSE_S)
 
     def _report(self, event: str, error: str) -> None:
         """Log the first failure; later ones at debug level, until a publication succeeds."""
@@ -84,20 +79,28 @@ class Publisher:
     async def publish(self) -> None:
         """Number and publish everything that is committed now.  Raises KilonovaError: the rest is published later."""
         while await self._db.read(read_notifications.is_work_left):
-            alone = self._confirm is None
-            sent, numbered = await self._db.write(write_notifications.number, alone)
+            batch = await self._db.write(write_notifications.number, self._confirm is None)
             if self._confirm is None:
                 await self._bus.publish(NUMBERED, b"")
-            else:
-                await self._send(self._confirm, sent)
+            elif batch.published != batch.numbered:
+                await self._send(self._confirm, batch)
                 # What was deleted before it could be sent does not come back.
-                await self._db.write(write_notifications.record_published, numbered)
+                await self._db.write(write_notifications.record_published, batch.numbered)
+            if not batch.is_full:
+                return
 
-    async def _send(self, confirm: Callable[[], Awaitable[None]], sent: int) -> None:
+    async def _send(self, confirm: Callable[[], Awaitable[None]], batch: Batch) -> None:
+        sent = batch.published
+        if sent + len(batch.fresh) == batch.numbered:  # every earlier one is published
+            return await self._publish(confirm, batch.fresh)
         while found := await self._db.read(read_notifications.after, sent, BATCH):
-            for one in found:
-                await self._bus.publish(subject_of(one.notification.event_type), encode(one))
-            await confirm()
+            await self._publish(confirm, found)
             sent = found[-1].number
             if len(found) < BATCH:
-                return
+                return None
+        return None
+
+    async def _publish(self, confirm: Callable[[], Awaitable[None]], found: Sequence[Numbered]) -> None:
+        for one in found:
+            await self._bus.publish(subject_of(one.notification.event_type), encode(one))
+        await confirm()

@@ -1,18 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checks of a PostgreSQL server and of the database on it, for `kilonova db check` and for the doctor."""
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
 import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
 
 from kilonova.base.clock import SystemClock
 from kilonova.base.errors import DatabaseUnreadable, StateError
 from kilonova.db.migrate import HEAD
 from kilonova.db.postgres.connection import driver_of, refuse_other_schema
+from kilonova.db.postgres.failures import Kind, is_disk_full, kind_of, words_of
 from kilonova.db.postgres.schema import connected
+from kilonova.db.postgres.session import write_trial
+from kilonova.db.postgres.url import each_server
 
 OLDEST = 14
 """The oldest version that has all settings of url.SESSION."""
@@ -44,9 +49,23 @@ def check(parameters: Mapping[str, str]) -> list[Remark]:
     take."""
     try:
         with connected(parameters) as connection:
-            return [one for look in _CHECKS for one in look(connection)]
+            found = [one for look in _CHECKS for one in look(connection)]
+            return found + _primaries(parameters)
     except StateError as exc:
         return [Remark(Level.ERROR, exc.message, "Check [database] connection, the network and the server.")]
+
+
+def _primaries(parameters: Mapping[str, str]) -> list[Remark]:
+    """Whether two servers of the URL accept writes: what one of them accepts, the other one does not have."""
+    found: list[str] = []
+    for address, alone in each_server(parameters):
+        with contextlib.suppress(StateError), connected(alone) as connection:
+            if not connection.exec_driver_sql("SELECT pg_is_in_recovery()").scalar_one():
+                found.append(address)
+    if len(found) < 2:
+        return []
+    message = f"More than one server accepts writes: {' and '.join(found)}."
+    return [Remark(Level.ERROR, message, "Stop the former primary at once, and make it a standby of the new one.")]
 
 
 def _version(connection: sa.Connection) -> list[Remark]:
@@ -83,12 +102,46 @@ def _durability(connection: sa.Connection) -> list[Remark]:
     ]
 
 
+def _standbys(connection: sa.Connection) -> list[Remark]:
+    """Whether a failover loses what was accepted, and whether a commit waits for a standby that is not there.
+
+    `sync_state` is NULL for a user without pg_read_all_stats: then the settings alone tell.
+    """
+    states = list(connection.exec_driver_sql("SELECT sync_state FROM pg_stat_replication").scalars())
+    names = _setting(connection, "synchronous_standby_names")
+    if names and _setting(connection, "synchronous_commit") != "local":
+        if states and (None in states or not {"sync", "quorum"}.isdisjoint(states)):
+            return [Remark(Level.OK, "A commit waits for a standby, so that a failover loses nothing.")]
+        message = f"Every write waits: no synchronous standby is connected (synchronous_standby_names = {names})."
+        return [Remark(Level.ERROR, message, "Start the standby, or remove it from synchronous_standby_names.")]
+    if not states:
+        return []
+    message = f"{len(states)} standby is" if len(states) == 1 else f"{len(states)} standbys are"
+    message += " asynchronous: a failover may lose the last accepted requests."
+    return [Remark(Level.WARNING, message, "Set synchronous_standby_names (docs/fleet.md).")]
+
+
 def _writable(connection: sa.Connection) -> list[Remark]:
     if _setting(connection, "transaction_read_only") == "off":
-        return [Remark(Level.OK, "The database can be written.")]
+        return _trial(connection)
     standby = connection.exec_driver_sql("SELECT pg_is_in_recovery()").scalar_one()
     message = "The server is a standby." if standby else "The database is read-only (default_transaction_read_only)."
     return [Remark(Level.ERROR, message, "Name the primary server, or all servers, in [database] connection.")]
+
+
+def _trial(connection: sa.Connection) -> list[Remark]:
+    """Write as much as a few requests would, and take it back."""
+    try:
+        connection.exec_driver_sql("BEGIN")
+        write_trial(connection)
+        connection.exec_driver_sql("ROLLBACK")  # (a COMMIT would wait for a standby that is not there)
+    except DBAPIError as exc:
+        connection.exec_driver_sql("ROLLBACK")
+        if kind_of(exc) is Kind.OTHER:
+            raise
+        cure = "Free some space on its file system." if is_disk_full(exc) else "See the log of the server."
+        return [Remark(Level.ERROR, f"The server takes no writes: {words_of(exc)}.", cure)]
+    return [Remark(Level.OK, "The database can be written.")]
 
 
 def _encoding(connection: sa.Connection) -> list[Remark]:
@@ -129,6 +182,7 @@ _CHECKS: tuple[Callable[[sa.Connection], list[Remark]], ...] = (
     _version,
     _schema,
     _durability,
+    _standbys,
     _writable,
     _encoding,
     _connections,

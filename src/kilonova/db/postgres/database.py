@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Running transactions on PostgreSQL: a few worker threads, each with one connection.
 
-Every write is SERIALIZABLE, every read a snapshot (REPEATABLE READ, READ ONLY).  The function of a transaction runs
-again after a conflict with another transaction, then alone (see contention), and after a connection that was lost
-before its COMMIT.  A COMMIT
+Every write is SERIALIZABLE, every read a snapshot: REPEATABLE READ, READ ONLY, or a single statement, which needs no
+BEGIN and no COMMIT (transaction.single_statement).  The function of a transaction runs again after a conflict with
+another transaction, then alone (see contention), and after a connection that was lost before its COMMIT.  A COMMIT
 without an answer is settled by the transaction's id, which the server is asked for on a new connection.
 """
 
@@ -16,7 +16,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import psycopg
 import sqlalchemy as sa
 import structlog
-from sqlalchemy.exc import DBAPIError, ProgrammingError
+from sqlalchemy.exc import DBAPIError
 
 from kilonova.base.backoff import Backoff, Pauses
 from kilonova.base.clock import Clock
@@ -24,12 +24,21 @@ from kilonova.base.errors import DatabaseUnavailable, RequestOutcomeUnknown
 from kilonova.base.threads import Workers
 from kilonova.db.dialect import SECOND_CALL
 from kilonova.db.engine import Usage, usage_of
-from kilonova.db.postgres.connection import server_run
+from kilonova.db.postgres.connection import OtherSchema, server_run
 from kilonova.db.postgres.contention import Contended, Contention
 from kilonova.db.postgres.failures import Kind, in_our_words, kind_of
-from kilonova.db.postgres.session import Unanswered, begin_read, begin_write, commit, connected
+from kilonova.db.postgres.session import (
+    Unanswered,
+    begin_read,
+    begin_write,
+    commit,
+    connected,
+    end_read,
+    only_one_statement,
+    write_trial,
+)
 from kilonova.db.postgres.turn import Phase, Turn
-from kilonova.db.transaction import Snapshot, Transaction
+from kilonova.db.transaction import Snapshot, Transaction, is_single, single_statement, take_recorded
 
 log = structlog.get_logger(__name__)
 
@@ -42,6 +51,9 @@ receives the error, that nothing was done, before its own timeout."""
 READ_S = 10.0
 SETTLE_S = 6.0
 """How long the outcome of a COMMIT without an answer is asked for."""
+TRIAL_S, MARGIN_S = 0.4, 0.1
+"""The limit of the write that shows whether the database takes writes again: less than its caller waits
+(api_to_conductor_admin.CHECK_CONDUCTOR)."""
 CLOSE_S = 5.0
 VIOLATIONS = 3
 """How often a function runs whose result violates a constraint.  PostgreSQL reports some conflicts between serializable
@@ -51,8 +63,9 @@ LOST = Backoff(0.02, 0.5)
 START = Backoff(0.5, 5.0)
 
 _FAILURES = (DBAPIError, psycopg.Error)
-_NO_ANSWER = "The database does not answer. Nothing was accepted; try again later."
-_BUSY = "All connections to the database ([database] max_pool_size) are in use. Nothing was accepted; try again later."
+_NOTHING = "Nothing was accepted; try again later."
+_NO_ANSWER = f"The database does not answer. {_NOTHING}"
+_BUSY = "All connections to the database ([database] max_pool_size) are in use. " + _NOTHING
 
 
 class PostgresDatabase:
@@ -64,8 +77,9 @@ class PostgresDatabase:
 
     def __init__(self, engine: sa.Engine, workers: Workers, clock: Clock, *, write_s: float = WRITE_S) -> None:
         self._engine, self._workers, self._clock, self._write_s = engine, workers, clock, write_s
-        self._refused = ""
+        self._refused, self._started = "", False
         self._contention = Contention(clock)
+        self._listeners: list[Callable[[], None]] = []
         self.repeated = {Kind.CONFLICT: 0, Kind.VIOLATION: 0, Kind.LOST: 0}
 
     async def start(self) -> None:
@@ -95,14 +109,21 @@ class PostgresDatabase:
 
     async def read(self, fn: Callable[Concatenate[Snapshot, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """`fn(snapshot, ...)` on a snapshot."""
-        run = partial(self._run_read, partial(_call, fn, args, kwargs))
+        run = partial(self._run_single if is_single(fn) else self._run_read, partial(_call, fn, args, kwargs))
         return await self._repeat(run, READ_S, self._contention.of(fn))  # type: ignore[no-any-return]
+
+    def on_recorded(self, recorded: Callable[[], None]) -> None:
+        """Call `recorded` after each commit of a transaction that has recorded a notification."""
+        self._listeners.append(recorded)
 
     async def trouble(self) -> str:
         """The reason why the database cannot be written, in one sentence; empty when it can."""
         if self._refused:
-            with contextlib.suppress(DatabaseUnavailable):
-                await self.write(_write_again)
+            run = partial(self._run_write, partial(_call, write_trial, (), {}))
+            with contextlib.suppress(DatabaseUnavailable, TimeoutError):
+                async with asyncio.timeout(TRIAL_S + MARGIN_S):  # (the outcome of its COMMIT is not asked for)
+                    await self._repeat(run, TRIAL_S, self._contention.of(write_trial))
+                self._refused = ""
         return self._refused
 
     def usage(self) -> Usage:
@@ -124,11 +145,17 @@ class PostgresDatabase:
         violations, before = VIOLATIONS, None
         while True:
             try:
-                return await self._attempt(run, deadline, Turn(alone=contended.now(), again=violations > 1))
+                result = await self._attempt(run, deadline, Turn(alone=contended.now(), again=violations > 1))
+                self._started = True
+                return result
             except DatabaseUnavailable:
                 if before is None:
                     raise
                 raise _final(before) from before  # the reason for which there is no time left
+            except OtherSchema as exc:
+                if not self._started:
+                    raise
+                raise DatabaseUnavailable(f"{exc.message} {_NOTHING}") from exc
             except (*_FAILURES, _RolledBack) as exc:
                 kind = Kind.LOST if isinstance(exc, _RolledBack) else kind_of(exc)
                 violations -= kind is Kind.VIOLATION
@@ -161,6 +188,8 @@ class PostgresDatabase:
             limit.cancel()
             raise
         limit.cancel()
+        for listener in self._listeners if turn.recorded else ():
+            listener()
         return result
 
     async def _in_time(self, run: Callable[[Turn], Any], turn: Turn, left_s: float) -> Any:
@@ -201,8 +230,10 @@ class PostgresDatabase:
         with connected(self._engine, turn) as connection:
             turn.server_run, turn.xid = server_run(connection), begin_write(connection, alone=turn.alone)
             connection.info[SECOND_CALL] = turn.again
+            take_recorded(connection)  # of a transaction that was rolled back
             turn.enter(Phase.RUNNING)
             turn.result = call(connection)
+            turn.recorded = take_recorded(connection)
             turn.enter(Phase.COMMITTING)
             commit(connection)
         return turn.result
@@ -210,6 +241,14 @@ class PostgresDatabase:
     def _run_read(self, call: Callable[[Snapshot], Any], turn: Turn) -> Any:
         with connected(self._engine, turn) as connection:
             begin_read(connection)
+            turn.enter(Phase.RUNNING)
+            result = call(connection)
+            end_read(connection)
+            return result
+
+    def _run_single(self, call: Callable[[Snapshot], Any], turn: Turn) -> Any:
+        """A read of one statement, which is a snapshot of its own."""
+        with connected(self._engine, turn) as connection, only_one_statement(connection):
             turn.enter(Phase.RUNNING)
             return call(connection)
 
@@ -232,15 +271,10 @@ def _call(fn: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any], c
 
 def _final(exc: Exception) -> Exception:
     if isinstance(exc, _RolledBack):
-        return DatabaseUnavailable("The connection to the database was lost. Nothing was accepted; try again later.")
+        return DatabaseUnavailable(f"The connection to the database was lost. {_NOTHING}")
     return in_our_words(exc)
 
 
+@single_statement
 def _nothing(_snapshot: Snapshot) -> None:
     """A read, for its connection."""
-
-
-def _write_again(tx: Transaction) -> None:
-    """Write as much as a few requests would.  A user without the right to do so is in no trouble for that."""
-    with contextlib.suppress(ProgrammingError):
-        tx.exec_driver_sql("CREATE TEMPORARY TABLE trial ON COMMIT DROP AS SELECT repeat(md5('trial'), 2048) AS bytes")

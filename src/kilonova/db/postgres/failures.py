@@ -4,6 +4,7 @@
 Source of the codes: PostgreSQL documentation, appendix "PostgreSQL Error Codes".
 """
 
+from collections.abc import Mapping
 from enum import Enum, auto
 
 import psycopg
@@ -35,6 +36,13 @@ _LOST_CODES = frozenset({"25006", "25P03", "57P01", "57P02", "57P03", "57P04", "
 _PASSING_CODES = frozenset({"57014", "55P03", "42501", "3D000"})
 _PASSING_CLASSES = frozenset({"28", "53", "54", "58"})
 
+_DISK_FULL = "53100"
+_SAID: Mapping[str, str] = {
+    _DISK_FULL: "the disk of the server is full (No space left on device)",
+    "55P03": "other transactions do not end (lock timeout): a synchronous standby may be away",
+}
+"""Our words where those of the server name one of its files, or only the effect."""
+
 
 def kind_of(exc: BaseException) -> Kind:
     """The kind of a failure of a statement or of a connection."""
@@ -60,6 +68,16 @@ def _without_code(cause: psycopg.Error) -> Kind:
     return Kind.VALUE if isinstance(cause, psycopg.DataError) else Kind.OTHER
 
 
+def is_disk_full(exc: BaseException) -> bool:
+    """Whether a file of the server could not grow."""
+    return _code_of(exc) == _DISK_FULL
+
+
+def _code_of(exc: BaseException) -> str | None:
+    cause = cause_of(exc)
+    return None if cause is None else cause.sqlstate
+
+
 def cause_of(exc: BaseException) -> psycopg.Error | None:
     """The error of psycopg in it."""
     cause = exc.orig if isinstance(exc, DBAPIError) else exc
@@ -83,6 +101,8 @@ def in_our_words(exc: Exception) -> Exception:
 
 def words_of(exc: BaseException) -> str:
     """The first line of the server's or the client's message, without values of the statement."""
+    if (said := _SAID.get(_code_of(exc) or "")) is not None:
+        return said
     cause = cause_of(exc)
     text = str(exc) if cause is None else (cause.diag.message_primary or str(cause))
     lines = [line.strip() for line in text.strip().splitlines() if line.strip()]

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 import psycopg
 import sqlalchemy as sa
 from psycopg.pq import TransactionStatus
+from sqlalchemy import event
+from sqlalchemy.exc import ProgrammingError
 
 from kilonova.db.postgres.connection import driver_of
 from kilonova.db.postgres.failures import Kind, kind_of
@@ -67,6 +69,27 @@ def begin_read(connection: sa.Connection) -> None:
     driver_of(connection).execute(_BEGIN_READ, prepare=False)
 
 
+def end_read(connection: sa.Connection) -> None:
+    """End a read.  By COMMIT: psycopg would drop its prepared statements at a ROLLBACK."""
+    driver_of(connection).execute("COMMIT", prepare=False)
+
+
+@contextmanager
+def only_one_statement(connection: sa.Connection) -> Generator[None]:
+    """A second statement on the connection raises RuntimeError: it would see a later state of the database than the
+    first one."""
+    executed = 0
+
+    def count(*_: object) -> None:
+        nonlocal executed
+        executed += 1
+        if executed > 1:
+            raise RuntimeError("a function that is declared as a single statement executes a second one")
+
+    event.listen(connection, "before_cursor_execute", count)
+    yield
+
+
 def commit(connection: sa.Connection) -> None:
     """Commit.  Raises Unanswered when the outcome is not known; after any other exception nothing is committed."""
     try:
@@ -77,3 +100,12 @@ def commit(connection: sa.Connection) -> None:
         raise
     if answer != "COMMIT":
         raise RuntimeError("a function went on after a statement had failed, and its transaction was rolled back")
+
+
+def write_trial(connection: sa.Connection) -> None:
+    """Write as much as a few requests would, into a temporary table that the COMMIT drops.  A user without the right to
+    create one has no trouble because of that."""
+    with contextlib.suppress(ProgrammingError):
+        connection.exec_driver_sql(
+            "CREATE TEMPORARY TABLE trial ON COMMIT DROP AS SELECT repeat(md5('trial'), 2048) AS bytes"
+        )

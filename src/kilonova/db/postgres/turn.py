@@ -46,6 +46,8 @@ class Turn:
         self.server_run = ""
         """See connection.ServerRun."""
         self.result: object = None
+        self.recorded = False
+        """Whether the function has recorded a notification."""
 
     def take(self) -> None:
         """A worker has it.  Raises GivenUp."""

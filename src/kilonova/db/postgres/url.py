@@ -14,7 +14,9 @@ from kilonova.db.location import POSTGRESQL
 
 CONNECT_S = 2
 """How long a connection may take, for each host of the URL."""
-STATEMENT_MS = 10_000
+STATEMENT_MS = 12_000
+"""Longer than a write and the question for the outcome of its COMMIT take (database.WRITE_S, SETTLE_S): at this limit
+PostgreSQL stops waiting for a synchronous standby, and the transaction counts as committed without it."""
 LOCK_MS = 3_000
 IDLE_MS = 2_000
 """How long a transaction may wait for its client: a process that is frozen within one holds up the others."""
@@ -58,6 +60,17 @@ def parameters(url: str) -> dict[str, str]:
         **given,
         "options": f"{options} {given.get('options', '')}".strip(),
     }
+
+
+def each_server(given: Mapping[str, str]) -> list[tuple[str, dict[str, str]]]:
+    """Each server of a URL that names several: its address, and the parameters for it alone.  Else an empty list."""
+    hosts, ports = given.get("host", "").split(","), given.get("port", "5432").split(",")
+    if len(hosts) < 2:
+        return []
+    found = zip(hosts, ports if len(ports) == len(hosts) else ports * len(hosts), strict=False)
+    return [
+        (f"{host}:{port}", {**given, "host": host, "port": port, "target_session_attrs": "any"}) for host, port in found
+    ]
 
 
 def without_limits(given: Mapping[str, str]) -> dict[str, str]:

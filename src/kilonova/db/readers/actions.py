@@ -10,7 +10,7 @@ import structlog
 from kilonova.base.errors import DatabaseUnreadable, NotFound
 from kilonova.db.codec import ACTIONS, EVENTS
 from kilonova.db.schema import action_events, actions, instances
-from kilonova.db.transaction import Snapshot
+from kilonova.db.transaction import Snapshot, single_statement
 from kilonova.objects.action import Action, ActionEvent
 from kilonova.objects.action_params import image_made_with
 from kilonova.objects.ids import ActionId, ActionRef, HostName, ImageId, InstanceId
@@ -95,6 +95,7 @@ def open_of_host(snapshot: Snapshot, host: HostName) -> list[Action]:
     return list(known_actions(snapshot.execute(_OPEN_OF_HOST, {"of_host": host}).mappings()))
 
 
+@single_statement
 def unplaced(snapshot: Snapshot) -> list[ActionRef]:
     """Open actions that need a host and have none yet."""
     return [ActionRef(row.id, row.request_id) for row in snapshot.execute(_UNPLACED)]

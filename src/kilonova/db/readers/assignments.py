@@ -19,7 +19,7 @@ def effective_roles() -> sa.Subquery:
     return sa.union(direct, by_group).subquery()
 
 
-def _roles_of() -> sa.Select[tuple[str]]:
+def _roles_of() -> sa.Select[str]:
     has = effective_roles()
     return sa.select(has.c.role).where(
         has.c.user_id == sa.bindparam("user_id"),

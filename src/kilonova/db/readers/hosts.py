@@ -16,7 +16,7 @@ from kilonova.base.errors import NotFound
 from kilonova.db.codec import INVENTORIES, SERVICES
 from kilonova.db.database_time import database_now
 from kilonova.db.schema import actions, aggregate_hosts, aggregates, compute_nodes, services, suspicions
-from kilonova.db.transaction import Snapshot
+from kilonova.db.transaction import Snapshot, single_statement
 from kilonova.objects.ids import HostName
 from kilonova.objects.service import ComputeNode, Inventory, Service
 from kilonova.objects.states import VERBS
@@ -68,18 +68,15 @@ _LEVELS = (
 )
 _SERVICE_COLUMNS = tuple(field.name for field in fields(Service))
 _WIDTH = len(_SERVICE_COLUMNS)
+_HOST = _SERVICE_COLUMNS.index("host")
 _SERVICES = sa.select(*(services.c[name] for name in _SERVICE_COLUMNS)).order_by(services.c.host, services.c.binary)
-_NODES = (
+_CLAIMS = ("vcpus_used", "memory_mib_used", "disk_gib_used", "instances", "failed_builds", "build_failed_at")
+NODE_COLUMNS = (*_SERVICE_COLUMNS, "inventory_digest", "node_id", *_CLAIMS)
+"""The columns of NODES."""
+NODES = (
     sa.select(
         *(services.c[name] for name in _SERVICE_COLUMNS),
-        compute_nodes.c.inventory_digest,
-        compute_nodes.c.node_id,
-        compute_nodes.c.vcpus_used,
-        compute_nodes.c.memory_mib_used,
-        compute_nodes.c.disk_gib_used,
-        compute_nodes.c.instances,
-        compute_nodes.c.failed_builds,
-        compute_nodes.c.build_failed_at,
+        *(compute_nodes.c[name] for name in ("inventory_digest", "node_id", *_CLAIMS)),
     )
     .join(services, sa.and_(services.c.host == compute_nodes.c.host, services.c.binary == COMPUTE))
     .order_by(compute_nodes.c.host)
@@ -87,6 +84,7 @@ _NODES = (
 _NOTHING: Mapping[str, frozenset[str]] = {}
 _ZONES = sa.select(aggregate_hosts.c.host, aggregates.c.availability_zone).join(aggregates)
 _AGGREGATES = sa.select(aggregate_hosts.c.host, aggregates.c.availability_zone, aggregates.c.metadata).join(aggregates)
+_AGGREGATES_OF = _AGGREGATES.where(aggregate_hosts.c.host.in_(sa.bindparam("hosts", expanding=True)))
 
 
 def list_services(snapshot: Snapshot, *, host: str | None = None, binary: str | None = None) -> list[Service]:
@@ -133,6 +131,7 @@ def services_at(snapshot: Snapshot, now: datetime) -> list[Service]:
     return [replace(one, up=one.expires_at > at) if one.expires_at is not None else one for one in found]
 
 
+@single_statement
 def levels(snapshot: Snapshot) -> list[HostLevel]:
     """The levels of all hosts, by host."""
     return [HostLevel(*row) for row in snapshot.execute(_LEVELS)]
@@ -178,6 +177,7 @@ _PROCESS = sa.select(*(services.c[name] for name in HostProcess._fields)).where(
 )
 
 
+@single_statement
 def process_of(snapshot: Snapshot, host: HostName) -> HostProcess | None:
     """The process of a host's service; None for an unknown host."""
     row = snapshot.execute(_PROCESS, {"of_host": host}).first()
@@ -226,7 +226,7 @@ def inventory_of(snapshot: Snapshot, host: HostName) -> Inventory | None:
 
 def list_nodes(snapshot: Snapshot) -> list[ComputeNode]:
     """Every compute node with its service, by host."""
-    return _nodes(snapshot, None, {})
+    return nodes_of(snapshot, _rows(snapshot), None, {})
 
 
 FAILURES_COUNT = timedelta(hours=1)
@@ -247,14 +247,29 @@ _IO_OPS = (
 def nodes_to_place(snapshot: Snapshot, now: datetime) -> list[ComputeNode]:
     """Every compute node, as the scheduler needs it: also with the failed builds of the last time, and with the work in
     progress."""
-    working: dict[HostName, int] = {row[0]: row[1] for row in snapshot.execute(_IO_OPS)}
-    return _nodes(snapshot, now - FAILURES_COUNT, working)
+    return nodes_of(snapshot, _rows(snapshot), now - FAILURES_COUNT, io_ops(snapshot))
 
 
-def _nodes(snapshot: Snapshot, failed_since: datetime | None, working: Mapping[HostName, int]) -> list[ComputeNode]:
-    """Without `failed_since` no failed build counts."""
-    rows = [tuple(row) for row in snapshot.execute(_NODES).all()]
-    zones, metadata = _aggregates(snapshot)
+def io_ops(snapshot: Snapshot) -> dict[HostName, int]:
+    """How many open actions work with disks on each host that has any."""
+    return {row[0]: row[1] for row in snapshot.execute(_IO_OPS)}
+
+
+def _rows(snapshot: Snapshot) -> list[tuple[Any, ...]]:
+    return [tuple(row) for row in snapshot.execute(NODES).all()]
+
+
+def nodes_of(
+    snapshot: Snapshot,
+    rows: Sequence[tuple[Any, ...]],
+    failed_since: datetime | None,
+    working: Mapping[HostName, int],
+    *,
+    only_these: bool = False,
+) -> list[ComputeNode]:
+    """The nodes of these rows (NODE_COLUMNS).  Without `failed_since` no failed build counts.  `only_these`: there are
+    other hosts."""
+    zones, metadata = _aggregates(snapshot, [row[_HOST] for row in rows] if only_these else None)
     known = [_in_its_zone(service, zones) for service in _services([row[:_WIDTH] for row in rows])]
     inventories = _DECODED.of(snapshot, [(one.host, row[_WIDTH]) for one, row in zip(known, rows, strict=True)])
     # Tuples and not attributes of rows: with a thousand hosts, that is a third of the time.
@@ -286,11 +301,14 @@ class _Decoded:
             query = _INVENTORIES.where(compute_nodes.c.host.in_(missing[start : start + _AT_A_TIME]))
             for row in snapshot.execute(query).mappings():
                 found[row["host"]] = INVENTORIES.load(row)
-        self._known = {digest: found[host] for host, digest in wanted if digest}
+        if missing:
+            decoded = {digest: found[host] for host, digest in wanted if digest}
+            self._known = {**known, **decoded} if len(known) < _MOST_KNOWN else decoded
         return found
 
 
 _AT_A_TIME = 500
+_MOST_KNOWN = 10_000
 _INVENTORIES = sa.select(compute_nodes.c.host, compute_nodes.c.inventory)
 _DECODED = _Decoded()
 
@@ -303,12 +321,15 @@ def destination(snapshot: Snapshot, host: str | None, node: str | None) -> HostN
     raise NotFound(f"Compute host {' with the node '.join(name for name in (host, node) if name)} could not be found.")
 
 
-def _aggregates(snapshot: Snapshot) -> tuple[dict[HostName, str], dict[HostName, dict[str, frozenset[str]]]]:
-    """The zones of hosts that aggregates give them, and the metadata of each host's aggregates; a value may be a list
-    with commas."""
+def _aggregates(
+    snapshot: Snapshot, hosts: Sequence[str] | None
+) -> tuple[dict[HostName, str], dict[HostName, dict[str, frozenset[str]]]]:
+    """The zones of these hosts (None: of all) that aggregates give them, and the metadata of each host's aggregates; a
+    value may be a list with commas."""
     zones: dict[HostName, str] = {}
     metadata: dict[HostName, dict[str, frozenset[str]]] = defaultdict(dict)
-    for host, zone, texts in snapshot.execute(_AGGREGATES):
+    found = snapshot.execute(_AGGREGATES) if hosts is None else snapshot.execute(_AGGREGATES_OF, {"hosts": hosts})
+    for host, zone, texts in found:
         if zone is not None:
             zones[host] = zone
         for key, text in texts.items():

@@ -4,11 +4,13 @@
 from collections.abc import Collection, Sequence
 
 import sqlalchemy as sa
+from sqlalchemy import RowMapping
 
 from kilonova.base.errors import NotFound
 from kilonova.db.codec import INSTANCES
 from kilonova.db.schema import instances
 from kilonova.db.transaction import Snapshot
+from kilonova.objects.guest import ReadMark
 from kilonova.objects.ids import HostName, InstanceId
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import PowerState, VmState
@@ -26,12 +28,30 @@ _ALL_KNOWN = (
 
 def get(snapshot: Snapshot, instance_id: InstanceId, project_id: str | None = None) -> Instance:
     """One instance; with a project, only that project's.  Raises NotFound."""
-    row = snapshot.execute(_ALIVE, {"of_id": instance_id}).mappings().first()
-    if row is not None and project_id is not None and row["project_id"] != project_id:
-        row = None
-    if row is None:
-        raise NotFound(f"Instance {instance_id} could not be found.", instance_id=instance_id)
+    row = _row_of(snapshot, instance_id)
+    if project_id not in (None, row["project_id"]):
+        raise _unknown(instance_id)
     return INSTANCES.load(row)
+
+
+def get_with_read(snapshot: Snapshot, instance_id: InstanceId) -> tuple[Instance, ReadMark | None]:
+    """One instance, and the read of its guest that the record is from; None when that read had no number.  Raises
+    NotFound."""
+    row = _row_of(snapshot, instance_id)
+    last = None if row["read_number"] is None else ReadMark(row["read_by"], row["read_number"])
+    return INSTANCES.load(row), last
+
+
+def _row_of(snapshot: Snapshot, instance_id: InstanceId) -> RowMapping:
+    """Raises NotFound."""
+    row = snapshot.execute(_ALIVE, {"of_id": instance_id}).mappings().first()
+    if row is None:
+        raise _unknown(instance_id)
+    return row
+
+
+def _unknown(instance_id: InstanceId) -> NotFound:
+    return NotFound(f"Instance {instance_id} could not be found.", instance_id=instance_id)
 
 
 def get_known(snapshot: Snapshot, instance_id: InstanceId, project_id: str | None = None) -> tuple[Instance, bool]:
@@ -40,14 +60,14 @@ def get_known(snapshot: Snapshot, instance_id: InstanceId, project_id: str | Non
     row = snapshot.execute(_KNOWN, {"of_id": instance_id}).mappings().first()
     if row is not None and project_id in (None, row["project_id"]):
         return INSTANCES.load(row), row["deleted_at"] is not None
-    raise NotFound(f"Instance {instance_id} could not be found.", instance_id=instance_id)
+    raise _unknown(instance_id)
 
 
 def owner(snapshot: Snapshot, instance_id: InstanceId) -> str:
     """The project of an instance, deleted ones included (their actions can still be read).  Raises NotFound."""
     found = snapshot.execute(sa.select(instances.c.project_id).where(instances.c.id == instance_id)).scalar()
     if found is None:
-        raise NotFound(f"Instance {instance_id} could not be found.", instance_id=instance_id)
+        raise _unknown(instance_id)
     return found
 
 

@@ -6,27 +6,34 @@ from typing import Any
 import sqlalchemy as sa
 
 from kilonova.db.schema import notifications, outbox
-from kilonova.db.transaction import Snapshot
+from kilonova.db.transaction import Snapshot, single_statement
 from kilonova.objects.ids import HostName
 from kilonova.objects.notification import Notification, Numbered
 
 _NUMBER = notifications.c.number
-_UNNUMBERED = sa.select(notifications.c.serial).where(_NUMBER.is_(None)).limit(1)
+_WORK_LEFT = sa.select(
+    sa.or_(
+        sa.exists().where(_NUMBER.is_(None)),
+        sa.exists().where(outbox.c.published < outbox.c.numbered),
+    )
+)
 
 _NUMBERED = sa.select(outbox.c.numbered).where(outbox.c.id == 1)
 
 
+@single_statement
 def newest(snapshot: Snapshot, limit: int) -> list[Numbered]:
     """The newest `limit` notifications, the newest first."""
     query = sa.select(notifications).where(_NUMBER.is_not(None)).order_by(_NUMBER.desc()).limit(limit)
-    return [_numbered(row) for row in snapshot.execute(query)]
+    return [numbered_of(row) for row in snapshot.execute(query)]
 
 
+@single_statement
 def after(snapshot: Snapshot, number: int, limit: int) -> list[Numbered]:
     """The first `limit` notifications after a number, the oldest first.  If the first number is not the next one,
     older notifications were deleted."""
     query = sa.select(notifications).where(notifications.c.number > number).order_by(_NUMBER).limit(limit)
-    return [_numbered(row) for row in snapshot.execute(query)]
+    return [numbered_of(row) for row in snapshot.execute(query)]
 
 
 def since(snapshot: Snapshot, number: int, limit: int) -> tuple[int, list[Numbered]]:
@@ -40,13 +47,13 @@ def since(snapshot: Snapshot, number: int, limit: int) -> tuple[int, list[Number
     return numbered, newest(snapshot, limit)[::-1]
 
 
+@single_statement
 def is_work_left(snapshot: Snapshot) -> bool:
     """Whether a notification has no number, or is not recorded as published."""
-    if snapshot.execute(_UNNUMBERED).first() is not None:
-        return True
-    return snapshot.execute(sa.select(outbox.c.id).where(outbox.c.published < outbox.c.numbered)).first() is not None
+    return snapshot.execute(_WORK_LEFT).scalar_one()
 
 
-def _numbered(row: sa.Row[Any]) -> Numbered:
+def numbered_of(row: sa.Row[Any]) -> Numbered:
+    """The notification of a row of the table."""
     notification = Notification(HostName(row.host), row.created_at, row.event_type, row.priority, row.payload)
     return Numbered(row.number, row.id, notification)

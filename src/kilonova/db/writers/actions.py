@@ -21,7 +21,9 @@ from kilonova.objects.states import ActionState
 _INSERT = sa.insert(actions)
 _NEWEST = sa.select(sa.func.max(actions.c.started_at)).where(actions.c.instance_id == sa.bindparam("of_id"))
 _NEXT = timedelta(microseconds=1)
-_PUT_EVENT = Upsert(action_events, ("action_id", "attempt", "name"), replace=("finish_time", "result", "details"))
+_PUT_EVENT = Upsert(
+    action_events, ("action_id", "attempt", "name"), replace=("finish_time", "result", "details"), returns=True
+)
 _OF_ID = sa.update(actions).where(actions.c.id == sa.bindparam("of_id"))
 _PUT_LEGS = _OF_ID.values({name: sa.bindparam(name) for name in ("legs", "host", "updated_at")})
 

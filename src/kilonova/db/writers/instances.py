@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writing instances."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import ip_address
@@ -24,6 +24,7 @@ from kilonova.networks.addresses import (
     loopback_of,
     project_number,
 )
+from kilonova.objects.guest import ReadMark
 from kilonova.objects.ids import HostName, InstanceId
 from kilonova.objects.instance import Instance
 from kilonova.objects.service import HostNetwork
@@ -67,7 +68,24 @@ def insert(tx: Transaction, instance: Instance) -> bool:
 
 def update(tx: Transaction, instance_id: InstanceId, now: datetime, **values: Any) -> None:
     """Change fields, with values as in an Instance."""
-    tx.execute(_OF_ID, {"of_id": instance_id, "updated_at": now, **INSTANCES.values(values)})
+    update_from(tx, None, instance_id, now, values)
+
+
+def update_from(
+    tx: Transaction, read: ReadMark | None, instance_id: InstanceId, now: datetime, values: Mapping[str, Any]
+) -> None:
+    """Change fields, as `update` does, because of this read of the guest."""
+    columns = {"updated_at": now, **INSTANCES.values(values), **_columns_of(read)}
+    tx.execute(_OF_ID, {"of_id": instance_id, **columns})
+
+
+def note_read(tx: Transaction, instance_id: InstanceId, read: ReadMark) -> None:
+    """This read of the guest has found what is recorded."""
+    tx.execute(_OF_ID, {"of_id": instance_id, **_columns_of(read)})
+
+
+def _columns_of(read: ReadMark | None) -> dict[str, Any]:
+    return {} if read is None else {"read_by": read.process_id, "read_number": read.number}
 
 
 MOST_TRIES = 8

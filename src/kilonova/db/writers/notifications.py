@@ -6,11 +6,15 @@ Its number comes later, from `number`: while two transactions run at the same ti
 the order of their commits, and a reader that continues after the highest number would miss the later commit.
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import sqlalchemy as sa
 
+from kilonova.db.readers.notifications import numbered_of
 from kilonova.db.schema import notifications, outbox
-from kilonova.db.transaction import Transaction
-from kilonova.objects.notification import Notification
+from kilonova.db.transaction import RECORDED, Transaction
+from kilonova.objects.notification import Notification, Numbered
 
 KEPT = 10_000
 """The maximum number of notifications; the oldest are deleted first."""
@@ -29,16 +33,40 @@ _UNNUMBERED = (
     .limit(AT_ONCE)
     .subquery()
 )
+_LAST = sa.func.coalesce(sa.select(outbox.c.numbered).where(outbox.c.id == 1).scalar_subquery(), 0)
 _GIVE = (
     sa.update(notifications)
     .where(notifications.c.serial == _UNNUMBERED.c.serial)
-    .values(number=sa.bindparam("after", type_=sa.BigInteger) + _UNNUMBERED.c.place)
+    .values(number=_LAST + _UNNUMBERED.c.place)
+    .returning(*notifications.c)
+)
+_ADVANCE = (
+    sa.update(outbox)
+    .where(outbox.c.id == 1)
+    .values(numbered=outbox.c.numbered + sa.bindparam("more", type_=sa.BigInteger))
+    .returning(outbox.c.numbered, outbox.c.published)
 )
 _OLD = sa.delete(notifications).where(notifications.c.number <= sa.bindparam("up_to"))
 
 
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The notifications that were numbered together, in the order of their numbers.  `published` is the last number
+    that some conductor has published, `numbered` the last number that was given."""
+
+    fresh: Sequence[Numbered]
+    published: int
+    numbered: int
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there may be more without a number."""
+        return len(self.fresh) == AT_ONCE
+
+
 def insert(tx: Transaction, id: str, notification: Notification) -> None:
-    """Record a notification.  The id is new."""
+    """Record a notification.  The id is new.  The engine reports its commit (`Database.on_recorded`)."""
+    tx.info[RECORDED] = True
     tx.execute(
         _INSERT,
         {
@@ -58,24 +86,29 @@ def insert_once(tx: Transaction, id: str, notification: Notification) -> None:
         insert(tx, id, notification)
 
 
-def number(tx: Transaction, published: bool) -> tuple[int, int]:
+def number(tx: Transaction, published: bool) -> Batch:
     """Give numbers to the notifications that are committed and have none, and delete those beyond `KEPT`.
 
-    `published`: there is no bus to publish them on, so they count as published.  Returns the last number that some
-    conductor has published, and the last number given.  The lock on the outbox's row excludes another conductor.
+    `published`: there is no bus to publish them on, so they count as published.  Two conductors that number at the same
+    time change the same rows: the database lets one of them begin again.
     """
-    position = tx.execute(_POSITION.with_for_update()).first()
-    if position is None:
-        tx.execute(sa.insert(outbox).values(id=1, numbered=0, published=0))
-    before, sent = position or (0, 0)
-    numbered = before + tx.execute(_GIVE, {"after": before}).rowcount
-    if published:
-        sent = numbered
-    if numbered != before:
-        tx.execute(sa.update(outbox).values(numbered=numbered, published=sent))
-    if numbered // TRIM != before // TRIM:
+    fresh = sorted((numbered_of(row) for row in tx.execute(_GIVE)), key=lambda one: one.number)
+    numbered, sent = _advance(tx, len(fresh))
+    if published and sent != numbered:
+        record_published(tx, numbered)
+    if numbered // TRIM != (numbered - len(fresh)) // TRIM:
         tx.execute(_OLD, {"up_to": numbered - KEPT})
-    return sent, numbered
+    return Batch(fresh, sent, numbered)
+
+
+def _advance(tx: Transaction, more: int) -> tuple[int, int]:
+    """Record that so many more have numbers.  Returns the last number that was given, and the last that was
+    published."""
+    position = tx.execute(_ADVANCE, {"more": more}).first() if more else tx.execute(_POSITION).first()
+    if position is None:
+        tx.execute(sa.insert(outbox).values(id=1, numbered=more, published=0))
+    numbered, sent = position or (more, 0)
+    return numbered, sent
 
 
 def record_published(tx: Transaction, number: int) -> None:

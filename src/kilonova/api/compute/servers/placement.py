@@ -47,10 +47,12 @@ class LostHostShown(TypedDict):
 
 
 class TryShown(TypedDict):
-    """One choice of a host.  `host` null: there was none.  `failure`: why the build failed there."""
+    """One choice of a host.  `host` null: there was none.  `failure`: why the build failed there.  `left_out`: how many
+    of the hosts the database left out, because others are better or they cannot take it."""
 
     at: str | None
     hosts: int
+    left_out: int
     candidates: int
     host: str | None
     refused: Sequence[RefusedHostsShown]
@@ -106,6 +108,7 @@ def _try(record: PlacementRecord, leg: Leg) -> TryShown:
     return {
         "at": micros(record.at),
         "hosts": record.hosts,
+        "left_out": record.left_out,
         "candidates": record.candidates,
         "host": record.chosen,
         "refused": [

@@ -16,7 +16,7 @@ import structlog
 from kilonova.base.clock import Clock
 from kilonova.base.errors import DiskUnusable, HypervisorError
 from kilonova.base.files import fsync_directory, make_file, open_plain
-from kilonova.base.threads import Workers
+from kilonova.base.threads import Opening, Workers
 from kilonova.base.tools import Files, run_limited
 from kilonova.objects.ids import InstanceId
 from kilonova.virt.libvirt.connection.guest_calls import GuestCalls
@@ -71,12 +71,13 @@ class LibvirtSnapshots:
         await self._disks.blocking(instance_id, _publish, unfinished, path)
 
     async def read(self, instance_id: InstanceId, name: str) -> AsyncIterator[bytes]:
-        file = await self._disks.blocking(instance_id, open_plain, self._path(instance_id, name))
+        opening = Opening(partial(open_plain, self._path(instance_id, name)))
         try:
+            file = await self._disks.blocking(instance_id, opening.open)
             while chunk := await self._disks.blocking(instance_id, file.read, CHUNK_BYTES):
                 yield chunk
         finally:
-            await self._files.run(file.close)
+            await self._files.run(opening.close)
 
     async def remove(self, instance_id: InstanceId, name: str) -> None:
         path = self._path(instance_id, name)

@@ -12,6 +12,8 @@ import { phase, seesAll, subject } from "./session.js";
 const POLL_MS = 4000;
 const FIRST_RETRY_MS = 500;
 const LONGEST_RETRY_MS = 15000;
+/** A page that has been hidden so long ends its stream: a browser has few connections for all its windows. */
+const HIDDEN_MS = 20000;
 
 /** How changes come: `stream`, `poll`, or `lost` when the API does not answer at all. */
 export const live = signal(/** @type {"starting" | "stream" | "poll" | "lost"} */ ("starting"));
@@ -56,8 +58,12 @@ export function followSession() {
 async function follow(ended, all) {
   let pause = FIRST_RETRY_MS;
   while (!ended.aborted) {
-    const outcome = await readStream(ended, all);
+    await shown(ended);
+    const { signal: hidden, done } = hiddenLong();
+    const outcome = await readStream(AbortSignal.any([ended, hidden]), all);
+    done();
     if (ended.aborted) return;
+    if (hidden.aborted) continue;
     if (outcome === "read") pause = FIRST_RETRY_MS;
     live.value = outcome === "lost" ? "lost" : "poll";
     if (outcome === "absent") tell({ kind: "poll" });
@@ -113,6 +119,33 @@ function hearBlock(block) {
   if (!fields.event) return;
   const data = fields.data ? JSON.parse(fields.data) : {};
   tell({ kind: fields.event, id: data.id, type: data.type, data });
+}
+
+/** Until somebody can see the page. @param {AbortSignal} ended @returns {Promise<void>} */
+const shown = (ended) =>
+  new Promise((done) => {
+    const look = () => {
+      if (document.hidden && !ended.aborted) return;
+      document.removeEventListener("visibilitychange", look);
+      done();
+    };
+    document.addEventListener("visibilitychange", look);
+    ended.addEventListener("abort", look, { once: true });
+    look();
+  });
+
+/** A signal that is given when the page has been hidden for a while, and what ends the watch. */
+function hiddenLong() {
+  const control = new AbortController();
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+  const look = () => {
+    clearTimeout(timer);
+    if (document.hidden) timer = setTimeout(() => control.abort(), HIDDEN_MS);
+  };
+  document.addEventListener("visibilitychange", look);
+  const done = () => (clearTimeout(timer), document.removeEventListener("visibilitychange", look));
+  return { signal: control.signal, done };
 }
 
 /**

@@ -23,7 +23,7 @@ export function ConsolePage({ kind, id }) {
     load(kind).then((View) => setModule({ View }), setError);
   }, []);
   if (!address && phase.value === "starting") return html`<div class="start"><${Loading} /></div>`;
-  if (!address && phase.value === "out") return html`<${Login} />`;
+  if (!address && phase.value !== "in") return html`<${Login} />`;
   if (error) return html`<${Failure} error=${new Error(t("error.code"))} again=${() => location.reload()} />`;
   return html`<main class="console-page"><h1 class="hidden">${t("server.tab.console")}</h1>
     ${Module ? html`<${Module.View} id=${id} address=${address} />` : html`<${Loading} />`}</main>`;

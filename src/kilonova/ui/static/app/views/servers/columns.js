@@ -29,10 +29,20 @@ export const searchText = (server) =>
   [server.name, server.id, ...addresses(server), ...server.tags, server.flavor.original_name, imageName(server), server.key_name ?? "",
     server["OS-EXT-SRV-ATTR:host"] ?? "", ...Object.entries(server.metadata).map((pair) => pair.join("="))].join("\n").toLowerCase();
 
-/** @param {Server} server */
-export const actionItems = (server, leftOut = /** @type {string[]} */ ([])) =>
-  ACTIONS.filter((kind) => isPossible(kind, server, isAdmin.value) && !leftOut.includes(kind.name))
-    .map((kind) => ({ text: title(kind), danger: kind.danger, line: kind.name === "delete", run: () => start(kind, [server]) }));
+/** Actions that begin a group in the menu. */
+const BEGINS = ["confirmResize", "createImage", "rescue", "shelve", "migrate", "delete"];
+
+/** What the menu of a server offers: what is possible now, in groups. @param {Server} server */
+export function actionItems(server) {
+  let line = false;
+  return ACTIONS.flatMap((kind) => {
+    line ||= BEGINS.includes(kind.name);
+    if (!isPossible(kind, server, isAdmin.value)) return [];
+    const item = { text: title(kind), danger: kind.danger, line, run: () => start(kind, [server]) };
+    line = false;
+    return [item];
+  });
+}
 
 /** @param {{ server: Server }} props */
 const Name = ({ server }) => html`

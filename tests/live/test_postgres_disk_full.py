@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The disk of PostgreSQL is full: new work is refused in words, nothing accepted is lost, and it passes by itself."""
+
+import contextlib
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+
+from lab.common import LabError
+from lab.counting import cannot_run
+from lab.postgres_kinds import SmallPostgres
+from tests.live.box import wait_for
+from tests.live.postgres_fleet import Clients, Running, running, short_directory
+
+pytestmark = pytest.mark.live
+
+SIZE_MIB = 128
+
+
+@pytest.fixture
+def postgres() -> Generator[SmallPostgres]:
+    with short_directory() as directory:
+        server = SmallPostgres(Path(directory) / "pg", SIZE_MIB)
+        try:
+            server.start()
+        except LabError as error:
+            server.close()
+            cannot_run(error.sentence)
+        try:
+            yield server
+        finally:
+            server.close()
+
+
+FULL = "the disk of the server is full (No space left on device)"
+
+
+def test_a_full_disk_refuses_new_work_and_loses_nothing(postgres: SmallPostgres) -> None:
+    """First the tables cannot grow; then the log cannot grow either, and PostgreSQL itself ends."""
+    with running(postgres.url) as fleet:
+        clients = fleet.clients(4)
+        wait_for(lambda: len(clients.accepted) >= 4, why=fleet.said)
+        postgres.fill()
+        sentence = f"The database cannot be used now: {FULL}. Nothing was accepted; try again later."
+        wait_for(lambda: clients.refused[503, sentence], why=fleet.said)
+        wait_for(lambda: sentence in fleet.api.http.get("/readyz").text, why=fleet.said)
+        fleet.wait_doctor(f"The server takes no writes: {FULL}.")
+        postgres.free()
+        fleet.wait_ready()
+        _wait_for_more(fleet, clients)
+
+        postgres.fill()
+        _end_the_log(postgres)
+        assert "could not write to file" in postgres.log.read_text() or "PANIC" in postgres.log.read_text()
+        postgres.free()
+        if not postgres.lives:  # (systemd starts it again)
+            postgres.stop()
+            postgres.start()
+        fleet.wait_ready()
+        _wait_for_more(fleet, clients)
+        clients.finish()
+        fleet.assert_whole(clients)
+
+
+def _wait_for_more(fleet: Running, clients: Clients) -> None:
+    before = len(clients.accepted)
+    wait_for(lambda: len(clients.accepted) > before + 4, why=fleet.said)
+
+
+def _end_the_log(postgres: SmallPostgres) -> None:
+    """Use up the files of the log that PostgreSQL has in store."""
+    for _ in range(20):
+        with contextlib.suppress(LabError):
+            postgres.sql("SELECT pg_logical_emit_message(false, 'x', 'x'); SELECT pg_switch_wal()", "postgres")
+        if not postgres.lives or "PANIC" in postgres.log.read_text():
+            return
