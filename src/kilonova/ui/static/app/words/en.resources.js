@@ -1,22 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/** English words of key pairs, flavors, networks, server groups, quotas, and of lists in general. */
+/** English words of key pairs, flavors, networks, server groups and quotas. */
 
 export const resources = {
-  "nav.images": "Images",
-  "nav.keypairs": "Key pairs",
-  "nav.flavors": "Flavors",
-  "nav.networks": "Networks",
-  "nav.groups": "Server groups",
-  "nav.quotas": "Quotas and usage",
-
-  delete: "Delete",
-  "list.count": "{shown} of {all}",
-  "list.none": "Nothing fits",
-  "list.all": "Show all",
-  "list.chosen": "{count} chosen",
-  "meter.of": "{used} of {limit}",
-  "meter.unlimited": "{used}, no limit",
-
   "keypairs.search": "Name, fingerprint, key",
   "keypairs.chosen": "Chosen key pairs",
   "keypairs.import": "Import a public key",

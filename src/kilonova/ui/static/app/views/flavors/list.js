@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The sizes that servers can have. */
+import "../../words/resources.js";
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import * as api from "../../api/flavors.js";

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** One server group and its servers. */
+import "../../words/resources.js";
 import { useEffect } from "preact/hooks";
 import { ApiError } from "../../api/client.js";
 import * as api from "../../api/groups.js";

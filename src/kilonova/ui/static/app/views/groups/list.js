@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Server groups: servers that shall be on one host, or on different ones. */
+import "../../words/resources.js";
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import * as api from "../../api/groups.js";

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** One image: facts, properties, tags, and the projects that may use it. */
+import "../../words/resources.js";
 import { useEffect } from "preact/hooks";
 import { ApiError } from "../../api/client.js";
 import * as api from "../../api/images.js";

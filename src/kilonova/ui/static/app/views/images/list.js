@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The list of images: those one can use, and those that other projects offer. */
+import "../../words/resources.js";
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import * as api from "../../api/images.js";

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** One key pair. */
+import "../../words/resources.js";
 import { ApiError } from "../../api/client.js";
 import * as api from "../../api/keypairs.js";
 import { html } from "../../html.js";

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The key pairs of the user. */
+import "../../words/resources.js";
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import * as api from "../../api/keypairs.js";

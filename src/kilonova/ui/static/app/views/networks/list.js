@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The networks on which servers get addresses.  They are made in the configuration of the hosts, not by the API. */
+import "../../words/resources.js";
 import { useEffect } from "preact/hooks";
 import * as api from "../../api/networks.js";
 import { html } from "../../html.js";

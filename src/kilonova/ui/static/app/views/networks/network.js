@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** One network: its subnets, their addresses, and the servers on it. */
+import "../../words/resources.js";
 import { ApiError } from "../../api/client.js";
 import * as api from "../../api/networks.js";
 import { classes, html } from "../../html.js";

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What a project may use and what it uses; administrators choose the project and change its limits. */
+import "../../words/resources.js";
 import { useEffect } from "preact/hooks";
 import * as api from "../../api/quotas.js";
 import { html } from "../../html.js";
