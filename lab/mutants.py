@@ -28,6 +28,7 @@ from lab.mutants_of_hosts import MUTANTS_OF_HOSTS
 from lab.mutants_of_images import MUTANTS_OF_IMAGES
 from lab.mutants_of_legs import MUTANTS_OF_LEGS
 from lab.mutants_of_operators import MUTANTS_OF_OPERATORS
+from lab.mutants_of_page import MUTANTS_OF_PAGE
 from lab.mutants_of_placement import MUTANTS_OF_PLACEMENT
 from lab.mutants_of_postgres import MUTANTS_OF_POSTGRES
 from lab.mutants_of_reads import MUTANTS_OF_READS
@@ -59,6 +60,7 @@ MUTANTS: Sequence[Mutant] = (
     *MUTANTS_OF_VERSIONS,
     *MUTANTS_OF_POSTGRES,
     *MUTANTS_OF_OPERATORS,
+    *MUTANTS_OF_PAGE,
     *MUTANTS_OF_PLACEMENT,
     *MUTANTS_OF_READS,
     *MUTANTS_OF_SCALE,

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Mutants of the web page: what a browser would miss."""
+
+from collections.abc import Sequence
+
+from lab.mutant import Mutant, one
+
+APP = "ui/static/app"
+BROWSER = "tests/browser"
+
+MUTANTS_OF_PAGE: Sequence[Mutant] = (
+    one(
+        "a session that ends asks for the password",
+        f"{BROWSER}/test_session.py::test_a_session_that_ends_under_an_open_form_asks_for_the_password_and_loses_nothing",
+        f"{APP}/state/events.js",
+        "if (reply.status === 401) onUnauthorized.call();",
+        "",
+    ),
+    one(
+        "the page reads again what it changed",
+        f"{BROWSER}/test_actions.py::test_a_server_is_renamed_described_tagged_and_given_metadata",
+        f"{APP}/state/events.js",
+        'export const announce = (id) => tell({ kind: "server", id });',
+        "export const announce = (id) => void id;",
+    ),
+    one(
+        "only rows near the window",
+        f"{BROWSER}/test_outage.py::test_of_many_servers_only_those_near_the_window_are_in_the_document",
+        f"{APP}/parts/table.js",
+        "const long = count > ALL_ROWS;",
+        "const long = count > ALL_ROWS * 1000;",
+    ),
+    one(
+        "a refusal at its field",
+        f"{BROWSER}/test_servers.py::test_a_refusal_is_shown_at_its_field_and_nothing_that_was_typed_is_lost",
+        f"{APP}/parts/form.js",
+        "return name === undefined ?",
+        "return name !== null ?",
+    ),
+    one(
+        "a command that is safe to paste",
+        f"{BROWSER}/test_walls.py::test_the_command_that_is_shown_is_safe_to_paste",
+        f"{APP}/parts/copy.js",
+        """word.replaceAll("'", "'\\\\''")""",
+        "word",
+    ),
+    one(
+        "the token of a console leaves the address",
+        f"{BROWSER}/test_consoles.py::test_the_url_of_a_remote_console_opens_once_without_a_login",
+        f"{APP}/views/console/page.js",
+        "if (address) go(place.value.path, { replace: true });",
+        "",
+    ),
+    one(
+        "a console that connects again",
+        f"{BROWSER}/test_consoles.py::test_the_screen_shows_what_is_typed_and_survives_a_restart_of_the_service",
+        f"{APP}/views/console/session.js",
+        "!RESTARTED.includes(code)",
+        "code >= 0",
+    ),
+    one(
+        "styles of the terminal under the policy",
+        f"{BROWSER}/test_consoles.py::test_commands_are_typed_into_the_terminal_and_its_output_stays_there",
+        f"{APP}/views/console/terminal.js",
+        "const forbid = permitStyles();",
+        "const forbid = () => permitStyles;",
+    ),
+)
