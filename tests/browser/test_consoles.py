@@ -44,6 +44,7 @@ def test_commands_are_typed_into_the_terminal_and_its_output_stays_there(admin: 
     keyboard.type(r"printf '\033]0;evil\007\033]52;c;ZXZpbA==\007\033[38;2;1;2;3mcol%s\033[0m\n' oured" + "\n")
     expect(admin.page.get_by_text("coloured").first).to_be_visible()
     assert admin.page.title() == "guest · Kilonova"
+    assert admin.complaints == []
 
 
 def test_the_screen_shows_what_is_typed_and_survives_a_restart_of_the_service(

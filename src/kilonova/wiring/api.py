@@ -121,8 +121,7 @@ async def api_process(settings: Settings, clock: Clock) -> AsyncGenerator[ApiPro
             has_page=settings.ui.enabled,
         )
         _measure(metrics, db, bus, keys)
-        ping = SelfPing(bus, name, process_id)
-        tasks.spawn("self-ping", ping.listen())
+        tasks.spawn("self-ping", (ping := SelfPing(bus, name, process_id)).listen())
         report = partial(_report, rpc, settings, process_id)
         tasks.periodic("report", settings.default.report_interval, report, limit_s=REPORT_S)
         tasks.spawn("start", _wait_for_database(start, db, keys, clock, tasks, partial(follow, db, clock, machine)))
