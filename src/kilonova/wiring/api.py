@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 REPORT_S = 10.0
 """The limit of a report: longer than its call takes without a conductor."""
+JUST_STARTED = "The service has just started, and has not read its database yet."
 FIRST_LOOK_S = 0.1
 LOOK_S = 1.0
 """Between two attempts to read the database at the start; the first ones follow each other faster."""
@@ -87,8 +88,7 @@ async def api_process(settings: Settings, clock: Clock) -> AsyncGenerator[ApiPro
 
     name, machine, clock = f"api-{settings.default.host}", clock, FleetClock(clock)
     end = fleet_bus(settings, name, clock)
-    keys, metrics = KeyRing(clock, settings.api.token_lifetime), Metrics()
-    start = Start("The service has just started, and has not read its database yet.")
+    keys, metrics, start = KeyRing(clock, settings.api.token_lifetime), Metrics(), Start(JUST_STARTED)
     async with AsyncExitStack() as stack:
         db = open_existing(settings.default.state_path, settings.database, clock)
         stack.push_async_callback(db.close)
