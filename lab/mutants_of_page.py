@@ -65,4 +65,32 @@ MUTANTS_OF_PAGE: Sequence[Mutant] = (
         "const forbid = permitStyles();",
         "const forbid = () => permitStyles;",
     ),
+    one(
+        "a change behind an older look",
+        f"{BROWSER}/test_images.py::test_a_change_is_not_lost_behind_an_older_look_at_the_list",
+        f"{APP}/state/collection.js",
+        "while (isStale && mine === generation)",
+        "while (false)",
+    ),
+    one(
+        "a private key is not imported",
+        f"{BROWSER}/test_keys.py::test_a_public_key_is_imported_and_a_private_one_is_refused_before_it_is_sent",
+        f"{APP}/views/keypairs/openssh.js",
+        'if (/PRIVATE KEY/.test(text)) return "private";',
+        "",
+    ),
+    one(
+        "the private half of a key pair",
+        f"{BROWSER}/test_keys.py::test_a_generated_private_key_is_saved_and_never_sent",
+        f"{APP}/views/keypairs/openssh.js",
+        "join(secret, open)",
+        "join(secret, secret)",
+    ),
+    one(
+        "files of which no disk can be made",
+        f"{BROWSER}/test_images.py::test_a_file_that_is_no_disk_is_not_sent",
+        f"{APP}/views/images/file.js",
+        "if (kind) return",
+        "if (!kind) return",
+    ),
 )

@@ -16,6 +16,17 @@ export const PAGES = [
   { path: "/servers/create", load: () => import("./views/create/create.js") },
   { path: "/servers/:id", load: () => import("./views/server/server.js") },
   { path: "/servers/:id/:tab", load: () => import("./views/server/server.js") },
+  { path: "/images", load: () => import("./views/images/list.js"), nav: "nav.images", icon: "image" },
+  { path: "/images/:id", load: () => import("./views/image/image.js") },
+  { path: "/keypairs", load: () => import("./views/keypairs/list.js"), nav: "nav.keypairs", icon: "key" },
+  { path: "/keypairs/:name", load: () => import("./views/keypairs/keypair.js") },
+  { path: "/networks", load: () => import("./views/networks/list.js"), nav: "nav.networks", icon: "network" },
+  { path: "/networks/:id", load: () => import("./views/networks/network.js") },
+  { path: "/flavors", load: () => import("./views/flavors/list.js"), nav: "nav.flavors", icon: "flavor" },
+  { path: "/flavors/:id", load: () => import("./views/flavors/flavor.js") },
+  { path: "/groups", load: () => import("./views/groups/list.js"), nav: "nav.groups", icon: "group" },
+  { path: "/groups/:id", load: () => import("./views/groups/group.js") },
+  { path: "/quotas", load: () => import("./views/quotas/quotas.js"), nav: "nav.quotas", icon: "quota" },
 ];
 
 export const START = "/servers";

@@ -80,7 +80,7 @@ async function send(service, method, path, options) {
   const until = options.signal ? AbortSignal.any([options.signal, deadline]) : deadline;
   const body = options.body === undefined ? undefined : JSON.stringify(options.body);
   try {
-    return await fetch(BASES[service] + path + queryText(options.query), {
+    return await fetch(address(service, path) + queryText(options.query), {
       method, headers, body, signal: until, cache: "no-store", credentials: "same-origin",
     });
   } catch (error) {
@@ -88,6 +88,9 @@ async function send(service, method, path, options) {
     throw new ApiError(0, deadline.aborted ? "timeout" : "network");
   }
 }
+
+/** Where a service has a path. @param {Service} service @param {string} path */
+export const address = (service, path) => BASES[service] + path;
 
 /** @param {Record<string, unknown>} [query] */
 export function queryText(query = {}) {

@@ -26,3 +26,9 @@ export function ServerState({ server }) {
   const progress = server.progress && server.progress < 100 ? ` ${server.progress} %` : "";
   return html`<${Badge} tone="busy" text=${known(`task.${task}`, task.replaceAll("_", " ")) + progress} />`;
 }
+
+/** @type {Record<string, Tone>} */
+const IMAGE_TONES = { active: "good", queued: "idle", saving: "busy", deactivated: "attention" };
+
+/** @param {{ status: string }} props */
+export const ImageState = ({ status }) => html`<${Badge} tone=${IMAGE_TONES[status] ?? "bad"} text=${known(`image.status.${status}`, status)} />`;

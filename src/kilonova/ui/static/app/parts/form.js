@@ -71,6 +71,9 @@ function refusal(error, paths) {
   return name === undefined ? { "": sentence(error) } : { [name]: found?.[2] ?? sentence(error) };
 }
 
+/** Errors of fields that are empty. @param {Values} values @param {string[]} names @returns {Record<string, string>} */
+export const missing = (values, names) => Object.fromEntries(names.filter((name) => !values[name]).map((name) => [name, t("form.missing")]));
+
 /** @typedef {{ value: string, text: string, disabled?: boolean }} Option */
 /**
  * @typedef {object} FieldProps

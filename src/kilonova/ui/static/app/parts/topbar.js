@@ -23,7 +23,7 @@ export function TopBar({ onMenu, isMenuOpen }) {
   return html`
     <header class="bar">
       <button type="button" class="ghost bar-menu" aria-label=${t("nav.open")} aria-expanded=${isMenuOpen} onClick=${onMenu}><${Icon} name="menu" /></button>
-      <a class="brand" href=${link("/servers")}><${Mark} /><span>Kilonova</span></a>
+      <a class="brand" aria-label="Kilonova" href=${link("/servers")}><${Mark} /><span>Kilonova</span></a>
       <${ProjectMenu} />
       <div class="bar-space"></div>
       <${Live} />

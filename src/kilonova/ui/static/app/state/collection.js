@@ -5,6 +5,9 @@ import { useEffect } from "preact/hooks";
 import { listen } from "./events.js";
 import { onSubjectChange } from "./session.js";
 
+/** Events come in crowds: they cause one look together. */
+const TOGETHER_MS = 500;
+
 /**
  * @template T
  * @typedef {object} Collection
@@ -25,6 +28,7 @@ export function collection(load) {
   let generation = 0;
   /** @type {Promise<void> | null} */
   let running = null;
+  let isStale = false;
 
   const read = async () => {
     const mine = generation;
@@ -37,7 +41,18 @@ export function collection(load) {
       if (mine === generation) error.value = /** @type {Error} */ (problem);
     }
   };
-  const refresh = () => (running ??= read().finally(() => (running = null)));
+  const readAll = async () => {
+    const mine = generation;
+    do {
+      isStale = false;
+      await read();
+    } while (isStale && mine === generation);
+    if (mine === generation) running = null;
+  };
+  const refresh = () => {
+    isStale = true; // what is being read may be older than what asks for it
+    return (running ??= readAll());
+  };
   onSubjectChange(() => {
     generation += 1;
     running = null;
@@ -56,9 +71,13 @@ export function collection(load) {
 export function useCollection(what, ...kinds) {
   useEffect(() => {
     void what.refresh();
-    return listen((change) => {
-      if (change.kind === "reset" || kinds.includes(change.kind)) void what.refresh();
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    let timer;
+    const stop = listen((change) => {
+      if (change.kind !== "reset" && !kinds.includes(change.kind)) return;
+      timer ??= setTimeout(() => ((timer = undefined), void what.refresh()), TOGETHER_MS);
     });
+    return () => (clearTimeout(timer), stop());
   }, [what]);
   return what;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** All English words that people see. */
+/** English words that people see: those of the start and of servers.  Words of other pages come with these pages. */
 import { actions } from "./en.actions.js";
 import { servers } from "./en.servers.js";
 
@@ -11,6 +11,7 @@ export const en = {
   cancel: "Cancel",
   close: "Close",
   copy: "Copy",
+  delete: "Delete",
   edit: "Edit",
   loading: "Loading",
   never: "never",
@@ -41,6 +42,14 @@ export const en = {
   "keys.choose": "Choose the row",
   "keys.close": "Close a dialog or a menu",
 
+  "list.count": "{shown} of {all}",
+  "list.none": "Nothing fits",
+  "list.all": "Show all",
+  "list.chosen": "{count} chosen",
+
+  "meter.of": "{used} of {limit}",
+  "meter.unlimited": "{used}, no limit",
+
   "live.starting": "Connecting",
   "live.starting.hint": "The page connects to the service.",
   "live.stream": "Live",
@@ -70,6 +79,12 @@ export const en = {
   "nav.open": "Pages",
   "nav.admin": "Administration",
   "nav.servers": "Servers",
+  "nav.images": "Images",
+  "nav.keypairs": "Key pairs",
+  "nav.flavors": "Flavors",
+  "nav.networks": "Networks",
+  "nav.groups": "Server groups",
+  "nav.quotas": "Quotas and usage",
 
   "page.up": "Above",
   "palette.title": "Find",

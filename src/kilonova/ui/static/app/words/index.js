@@ -3,21 +3,28 @@
 import { now } from "../state/clock.js";
 import { en } from "./en.js";
 
-/** @typedef {keyof typeof en} Word */
+/** @typedef {typeof en & typeof import("./en.images.js").images & typeof import("./en.resources.js").resources} Table */
+/** @typedef {keyof Table} Word */
+
+/** It grows by the words of the pages that are loaded. */
+const table = /** @type {Table} */ ({ ...en });
+
+/** Add the words of a page. @param {Partial<Table>} words */
+export const join = (words) => void Object.assign(table, words);
 
 /**
  * The words of a key, with values in the places of {name}.
  * @param {Word} key
  * @param {Record<string, unknown>} [values]
  */
-export const t = (key, values = {}) => en[key].replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? ""));
+export const t = (key, values = {}) => table[key].replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? ""));
 
 /**
  * The words of a key that is computed from data; `otherwise` when there are none.
  * @param {string} key
  * @param {string} otherwise
  */
-export const known = (key, otherwise) => (key in en ? en[/** @type {Word} */ (key)] : otherwise);
+export const known = (key, otherwise) => (key in table ? table[/** @type {Word} */ (key)] : otherwise);
 
 /** How long ago it was; what shows it is shown anew now and then. @param {string | null | undefined} iso */
 export function age(iso) {

@@ -7,7 +7,7 @@ import { Field, FormError, Submit, useForm } from "../../parts/form.js";
 import { Loading, Page } from "../../parts/page.js";
 import { pairs, readList } from "../../parts/pairs.js";
 import { toast } from "../../parts/toast.js";
-import { go } from "../../router.js";
+import { go, place } from "../../router.js";
 import { flavors, images, keypairs, networks, serverGroups, zones } from "../../state/resources.js";
 import { announce } from "../../state/events.js";
 import { memory, size, t } from "../../words/index.js";
@@ -29,8 +29,12 @@ const BLANK = {
   name: "", image: "", flavor: "", network: "auto", key: "", userData: "", metadata: "", tags: "", group: "", zone: "", description: "", count: "1", configDrive: false,
 };
 
+/** Fields that a link to this page can choose. */
+const LINKED = ["image", "flavor", "network", "key", "group"];
+const linked = () => Object.fromEntries([...place.peek().query].filter(([name]) => LINKED.includes(name)));
+
 export default function CreateServer() {
-  const form = useForm({ initial: draft ?? BLANK, paths: PATHS, check, send });
+  const form = useForm({ initial: { ...(draft ?? BLANK), ...linked() }, paths: PATHS, check, send });
   const values = form.values.value;
   useEffect(() => void Promise.all([images, flavors, keypairs, networks, serverGroups, zones].map((each) => each.refresh())), []);
   useEffect(() => void (draft = values), [values]);

@@ -3,7 +3,7 @@
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { html } from "../../html.js";
-import { Field, FormError, Submit, useForm } from "../../parts/form.js";
+import { Field, FormError, missing, Submit, useForm } from "../../parts/form.js";
 import { Mark } from "../../parts/topbar.js";
 import { logIn, logOut } from "../../state/session.js";
 import { t } from "../../words/index.js";
@@ -50,6 +50,3 @@ function Box({ again }) {
       ${again && html`<button type="button" class="plain" onClick=${logOut}>${t("logout")}</button>`}
     </form>`;
 }
-
-/** @param {Record<string, any>} values @param {string[]} names */
-const missing = (values, names) => Object.fromEntries(names.filter((name) => !values[name]).map((name) => [name, t("form.missing")]));

@@ -2,26 +2,14 @@
 /** Dialogs that change what a server is called and how it is described. */
 import * as api from "../../api/servers.js";
 import { html } from "../../html.js";
-import { Command } from "../../parts/copy.js";
-import { closeDialog, Dialog, openDialog } from "../../parts/dialog.js";
-import { Field, FormError, Submit, useForm } from "../../parts/form.js";
+import { closeDialog, openDialog } from "../../parts/dialog.js";
+import { Field, useForm } from "../../parts/form.js";
+import { FormDialog } from "../../parts/formdialog.js";
 import { announce } from "../../state/events.js";
 import { listText, pairs, pairsText, readList } from "../../parts/pairs.js";
 import { t } from "../../words/index.js";
 
 /** @typedef {import("../../api/servers.js").Server} Server */
-
-/**
- * A dialog with one form.
- * @param {{ heading: string, form: import("../../parts/form.js").Form, command: string[], children?: any }} props
- */
-const FormDialog = ({ heading, form, command, children }) => html`
-  <${Dialog} title=${heading}>
-    <form onSubmit=${form.submit} novalidate>
-      <div class="dialog-body"><${FormError} form=${form} />${children}<${Command} words=${command} /></div>
-      <footer><button type="button" onClick=${closeDialog}>${t("cancel")}</button><${Submit} form=${form} text=${t("save")} /></footer>
-    </form>
-  <//>`;
 
 /** @param {Server} server */
 export const openEdit = (server) => openDialog(() => html`<${Edit} server=${server} />`);

@@ -4,9 +4,10 @@ import { html } from "../../html.js";
 import { Copy } from "../../parts/copy.js";
 import { Facts } from "../../parts/page.js";
 import { Table } from "../../parts/table.js";
+import { projectName } from "../../state/resources.js";
 import { isAdmin } from "../../state/session.js";
 import { age, memory, t, time } from "../../words/index.js";
-import { imageName, projectName } from "../servers/columns.js";
+import { imageName } from "../servers/columns.js";
 import { openMetadata, openTags } from "./edit.js";
 import { Figures } from "./figures.js";
 

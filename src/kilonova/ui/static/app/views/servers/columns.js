@@ -5,8 +5,8 @@ import { ServerState } from "../../parts/badge.js";
 import { Icon } from "../../parts/icon.js";
 import { Menu } from "../../parts/menu.js";
 import { link } from "../../router.js";
-import { images } from "../../state/resources.js";
-import { isAdmin, projects } from "../../state/session.js";
+import { images, projectName } from "../../state/resources.js";
+import { isAdmin } from "../../state/session.js";
 import { age, memory, t, time } from "../../words/index.js";
 import { ACTIONS, isPossible } from "./actions.js";
 import { start } from "./dialog.js";
@@ -23,9 +23,6 @@ export const imageName = (server) => {
   const { id } = server.image;
   return images.items.value?.find((image) => image.id === id)?.name ?? id.slice(0, 8);
 };
-
-/** @param {string} id */
-export const projectName = (id) => projects.value.find((project) => project.id === id)?.name ?? id;
 
 /** What the search compares. @param {Server} server */
 export const searchText = (server) =>

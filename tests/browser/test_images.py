@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Images on the page: uploaded, cancelled, uploaded again, changed, shared and deleted."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import APIResponse, Locator, Route, expect
+
+from tests.browser.people import Person, World
+
+Visit = Callable[..., Person]
+
+MIB = 1 << 20
+HOSTILE = "<img src=x onerror=document.title=1>"
+PATCH = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
+
+
+@pytest.fixture
+def at_images(admin: Person) -> Person:
+    admin.open("/images")
+    expect(admin.heading("Images")).to_be_visible()
+    return admin
+
+
+def uploads(person: Person) -> Locator:
+    return person.page.get_by_role("region", name="Uploads")
+
+
+def choose(person: Person, path: Path, name: str) -> None:
+    """Fill the form of a new image and send it."""
+    person.button("Upload image").first.click()
+    dialog = person.page.get_by_role("dialog")
+    dialog.get_by_label("File").set_input_files(path)
+    expect(dialog.get_by_text("taken as the bytes of a disk")).to_be_visible()
+    dialog.get_by_label("Name", exact=True).fill(name)
+    dialog.get_by_role("button", name="Upload", exact=True).click()
+
+
+def slow_down(person: Person, bytes_per_second: int) -> None:
+    """Limit what the browser sends; -1 ends the limit."""
+    session = person.context.new_cdp_session(person.page)
+    limits = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": bytes_per_second}
+    session.send("Network.enable")
+    session.send("Network.emulateNetworkConditions", limits)
+
+
+def image(world: World, name: str, *operations: dict[str, Any]) -> str:
+    """An image of the administrator's project with 1 KiB."""
+    record = {"name": name, "disk_format": "raw", "container_format": "bare"}
+    image_id = str(world.post("/image/v2/images", record)["id"])
+    octets = {"Content-Type": "application/octet-stream"}
+    path = f"/image/v2/images/{image_id}"
+    assert world.box.http.put(f"{path}/file", content=bytes(1024), headers=octets).status_code == 204
+    if operations:
+        assert world.box.http.patch(path, json=list(operations), headers=PATCH).status_code == 200
+    return image_id
+
+
+def status(world: World, name: str) -> str:
+    (found,) = world.box.http.get("/image/v2/images", params={"name": name}).json()["images"]
+    return str(found["status"])
+
+
+def test_an_upload_shows_its_progress_is_cancelled_and_begins_again(
+    at_images: Person, world: World, tmp_path: Path
+) -> None:
+    person, name = at_images, world.name("disk")
+    (tmp_path / "disk.img").write_bytes(bytes(8 * MIB))
+    slow_down(person, 2 * MIB)
+    choose(person, tmp_path / "disk.img", name)
+    bar = person.page.get_by_role("progressbar", name=f"Upload of {name}")
+    expect(bar).not_to_have_attribute("aria-valuenow", "0")
+    person.link("Flavors").click()
+    expect(person.heading("Flavors")).to_be_visible()
+    person.page.go_back()
+    expect(bar).to_be_visible()
+    uploads(person).get_by_role("button", name="Cancel").click()
+    expect(uploads(person)).to_contain_text("keeps nothing of a part")
+    expect(person.row(name).filter(has_text="No data")).to_be_visible()
+    assert person.violations() == []
+    slow_down(person, -1)
+    uploads(person).get_by_role("button", name="Upload again").click()
+    expect(person.row(name)).to_contain_text("Active")
+    expect(uploads(person)).to_have_count(0)
+    person.row(name).get_by_role("link").click()
+    person.link("Create server").click()
+    expect(person.field("Image")).to_have_value(person.page.url.partition("image=")[2])
+
+
+def test_an_upload_continues_after_the_service_was_killed(at_images: Person, world: World, tmp_path: Path) -> None:
+    person, name = at_images, world.name("broken")
+    (tmp_path / "disk.img").write_bytes(bytes(4 * MIB))
+    slow_down(person, MIB)
+    choose(person, tmp_path / "disk.img", name)
+    bar = person.page.get_by_role("progressbar", name=f"Upload of {name}")
+    expect(bar).not_to_have_attribute("aria-valuenow", "0")
+    world.box.kill()
+    expect(uploads(person)).to_contain_text("The upload broke off. The service does not answer.")
+    world.box.start().ready()
+    slow_down(person, -1)
+    uploads(person).get_by_role("button", name="Upload again").click()
+    expect(person.row(name)).to_contain_text("Active")
+    person.complaints[:] = [each for each in person.complaints if "net::ERR_" not in each]
+
+
+def test_an_image_without_data_takes_a_file_later(admin: Person, world: World, tmp_path: Path) -> None:
+    record = {"name": (name := world.name("late")), "disk_format": "raw", "container_format": "bare"}
+    image_id = world.post("/image/v2/images", record)["id"]
+    (tmp_path / "disk.img").write_bytes(bytes(4096))
+    admin.open(f"/images/{image_id}")
+    expect(admin.page.get_by_text("This image has no data")).to_be_visible()
+    assert admin.violations() == []
+    admin.field("Choose the file").set_input_files(tmp_path / "disk.img")
+    expect(admin.page.get_by_role("main").get_by_text("Active", exact=True)).to_be_visible()
+    assert status(world, name) == "active"
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [(b"", "The file is empty."), (b"\xfd7zXZ\0rest", "compressed (xz)"), (b"KDMV\1\0\0\0", "qemu-img convert")],
+    ids=["empty", "compressed", "vmdk"],
+)
+def test_a_file_that_is_no_disk_is_not_sent(at_images: Person, tmp_path: Path, content: bytes, sentence: str) -> None:
+    (tmp_path / "disk.img").write_bytes(content)
+    at_images.button("Upload image").first.click()
+    dialog = at_images.page.get_by_role("dialog")
+    dialog.get_by_label("File").set_input_files(tmp_path / "disk.img")
+    expect(dialog.get_by_text(sentence)).to_be_visible()
+    dialog.get_by_role("button", name="Upload", exact=True).click()
+    expect(dialog.get_by_role("alert")).to_contain_text(sentence)
+    expect(dialog.get_by_label("Name", exact=True)).to_have_value("disk")
+
+
+def test_an_image_is_changed_protected_deactivated_and_deleted(admin: Person, world: World) -> None:
+    change = {"op": "add", "path": "/os_distro", "value": "debian"}
+    image_id = image(world, name := world.name("life"), change)
+    admin.open(f"/images/{image_id}")
+
+    def act(action: str) -> None:
+        admin.button(f"Actions of {name}").click()
+        admin.page.get_by_role("menuitem", name=action, exact=True).click()
+
+    act("Edit")
+    dialog = admin.page.get_by_role("dialog")
+    dialog.get_by_label("Properties").fill("hw_disk_bus=scsi")
+    dialog.get_by_label("Tags").fill("lts, cloud")
+    dialog.get_by_label("Least memory (MiB)").fill("64")
+    assert admin.violations() == []
+    words = "--min-ram 64 --tag cloud --tag lts --property hw_disk_bus=scsi"
+    expect(dialog.get_by_label("The same as a command")).to_contain_text(words)
+    admin.confirm("Save")
+    for text in ("scsi", "lts", "0 GiB of disk, 64 MiB of memory"):
+        expect(admin.page.get_by_role("main").get_by_text(text, exact=True)).to_be_visible()
+    expect(admin.page.get_by_text("debian")).to_have_count(0)
+    act("Protect")
+    expect(admin.page.get_by_role("main").get_by_text("Protected", exact=True)).to_be_visible()
+    admin.button(f"Actions of {name}").click()
+    expect(admin.page.get_by_role("menuitem", name="Delete")).to_have_count(0)
+    admin.page.get_by_role("menuitem", name="Unprotect").click()
+    act("Deactivate")
+    admin.confirm("Deactivate")
+    expect(admin.page.get_by_text("no server can be created from it")).to_be_visible()
+    act("Reactivate")
+    expect(admin.page.get_by_role("main").get_by_text("Active", exact=True)).to_be_visible()
+    act("Delete")
+    expect(admin.page.get_by_role("dialog")).to_contain_text(f"openstack image delete {name}")
+    admin.confirm("Delete")
+    expect(admin.page.get_by_text("There is no such image")).to_be_visible()
+
+
+def test_what_the_api_refuses_is_shown_in_its_words(admin: Person, world: World) -> None:
+    image_id = image(world, world.name("refused"))
+    admin.open(f"/images/{image_id}")
+    admin.page.get_by_role("button", name="Actions of").click()
+    admin.page.get_by_role("menuitem", name="Edit").click()
+    admin.page.get_by_role("dialog").get_by_label("Properties").fill("os_glance_secret=1")
+    admin.confirm("Save")
+    expect(admin.page.get_by_role("dialog").get_by_role("alert")).to_contain_text("os_glance_secret")
+    expect(admin.page.get_by_role("dialog").get_by_label("Properties")).to_have_value("os_glance_secret=1")
+
+
+def test_an_image_is_shared_and_the_other_project_accepts(visit: Visit, admin: Person, world: World) -> None:
+    project, user = world.name("ann"), world.name("user")
+    world.member(world.project(project), user, "secret")
+    evil = [{"op": "add", "path": "/note", "value": HOSTILE}, {"op": "replace", "path": "/tags", "value": [HOSTILE]}]
+    image_id = image(world, HOSTILE, *evil)
+    admin.open(f"/images/{image_id}")
+    admin.button("Share").click()
+    admin.page.get_by_role("dialog").get_by_label("Project").fill(project)
+    admin.confirm("Share")
+    members = admin.page.get_by_role("table", name="Shared with")
+    expect(members).to_contain_text(f"{project}Waits")
+    assert admin.violations() == []
+    ann = visit(user, "secret")
+    ann.log_in()
+    ann.open("/images")
+    expect(ann.row("small.raw")).to_be_visible()
+    expect(ann.row(HOSTILE)).to_have_count(0)
+    ann.page.get_by_label("Which images").select_option("offered")
+    expect(ann.row(HOSTILE)).to_be_visible()
+    ann.button("Accept").click()
+    expect(ann.page.get_by_text("No image waits for a reply")).to_be_visible()
+    ann.button("Images to use").click()
+    ann.row(HOSTILE).get_by_role("link").click()
+    expect(ann.heading(HOSTILE)).to_be_visible()
+    expect(ann.page.get_by_text(HOSTILE)).to_have_count(4)
+    assert ann.page.locator("main img").count() == 0
+    ann.button(f"Actions of {HOSTILE}").click()
+    expect(ann.page.get_by_role("menuitem", name="Delete")).to_have_count(0)
+    admin.page.reload()
+    expect(members).to_contain_text("Accepted")
+    members.get_by_role("button", name="Withdraw").click()
+    admin.confirm("Withdraw")
+    expect(admin.page.get_by_text("shared with no other project")).to_be_visible()
+
+
+def test_images_are_searched_and_several_are_deleted_at_once(at_images: Person, world: World) -> None:
+    person, names = at_images, [world.name("many") for _ in range(3)]
+    for name in names:
+        image(world, name)
+    person.open("/images?q=many&visibility=shared")
+    for name in names:
+        expect(person.row(name)).to_be_visible()
+    expect(person.row("small.raw")).to_have_count(0)
+    person.page.get_by_label("Choose all").check()
+    person.page.get_by_role("group", name="Chosen images").get_by_role("button", name="Delete").click()
+    person.confirm("Delete")
+    expect(person.page.get_by_text("Nothing fits")).to_be_visible()
+    person.button("Show all").click()
+    expect(person.row("small.raw")).to_be_visible()
+
+
+def test_a_change_is_not_lost_behind_an_older_look_at_the_list(at_images: Person, world: World) -> None:
+    person = at_images
+    image(world, name := world.name("stale"))
+    person.open("/images")
+    expect(person.row(name)).to_be_visible()
+    held: list[tuple[Route, APIResponse]] = []
+    person.page.route("**/image/v2/images", lambda route: held.append((route, route.fetch())), times=1)
+    person.link("Flavors").click()
+    expect(person.heading("Flavors")).to_be_visible()
+    person.link("Images").click()
+    person.do(name, "Delete")
+    person.confirm("Delete")
+    expect(person.message(f"{name} deleted")).to_be_visible()
+    ((route, reply),) = held
+    assert name in reply.text()
+    route.fulfill(response=reply)
+    expect(person.row(name)).to_have_count(0)
