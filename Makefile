@@ -73,7 +73,7 @@ vendor: ## fetch the third-party code of the web page anew, by src/kilonova/ui/v
 
 screenshots: ## take the pictures of docs/ui.md anew, with real guests
 	@sh lab/bootstrap.sh test
-	@KILONOVA_SCREENSHOTS=docs/ui $(PYTHON) -m lab.runtests tests/browser/test_screenshots.py $(ARGS)
+	@KILONOVA_SCREENSHOTS=docs/ui $(PYTHON) -m lab.runtests tests/browser/screenshots.py $(ARGS)
 
 setup: ## set up everything for development, and do nothing else
 	@sh lab/bootstrap.sh test

@@ -27,7 +27,7 @@ from kilonova.rpcapi.notifications import NUMBERED, encode, subject_of
 
 log = structlog.get_logger(__name__)
 
-PAUSE_S = 0.25
+PAUSE_S = 0.1
 """The time from the first notification of a burst to the look: all of the burst share its transactions."""
 BATCH = 500
 
