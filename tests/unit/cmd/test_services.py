@@ -46,13 +46,13 @@ def test_options_that_we_do_not_have(tmp_path: Path) -> None:
     file, directory = tmp_path / "nova.conf", tmp_path / "d"
     file.write_text(NOVA_CONF)
     directory.mkdir()
-    (directory / "1.conf").write_text("[vnc]\nenabled = 1\n[network]\nname = n\n")
+    (directory / "1.conf").write_text("[spice]\nenabled = 1\n[network]\nname = n\n")
     (directory / "not-read.txt").write_text("[nobody]\nreads = this\n")
     assert unknown_options([str(file)], [str(directory)]) == (
         "DEFAULT.rpc_response_timeout",
         "Libvirt.inject_key",
         "oslo_messaging_rabbit.ssl",
-        "vnc.enabled",
+        "spice.enabled",
     )
     assert load([str(file)], [str(directory)]).network.name == "n"
 
