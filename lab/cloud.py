@@ -68,6 +68,10 @@ class Service:
             time.sleep(0.1)
         raise LabError(f"The service was not ready within {seconds:g} s: {reason}.")
 
+    def serves(self, path: str) -> bool:
+        """Whether a GET of the path is answered with 200."""
+        return _get(f"{self.url}{path}", timeout=5)[0] == 200
+
     def stop(self, seconds: float = 40.0) -> int | None:
         """SIGTERM, then SIGKILL after `seconds`; the exit status, None when it had to be killed."""
         if self.process.poll() is None:

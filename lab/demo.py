@@ -7,6 +7,7 @@ Everything happens in a new directory under /tmp, which is removed at the end, a
 import argparse
 import contextlib
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -19,6 +20,7 @@ from pathlib import Path
 from lab.cloud import Api, Client, Service, printable
 from lab.common import (
     BUILD,
+    CLIENT,
     VENV,
     LabError,
     end_processes,
@@ -35,6 +37,7 @@ LOG = BUILD / "demo.log"
 PREFIX = "kn-d-"
 NAME = "first-light"
 FLAVOR = "m1.nano"
+PAGE = "/ui/"
 
 # Seconds. Generous: without KVM, on a busy machine, everything takes several times as long as usual.
 READY, COMMAND, SPEAK, DELETE = 90.0, 90.0, 300.0, 120.0
@@ -43,9 +46,10 @@ READY, COMMAND, SPEAK, DELETE = 90.0, 90.0, 300.0, 120.0
 class Demo(Phases):
     """One run. `run` may raise LabError; `clean_up` is called in any case."""
 
-    def __init__(self, terminal: Terminal, kind: str) -> None:
+    def __init__(self, terminal: Terminal, kind: str, *, stay: bool = False) -> None:
         super().__init__(terminal)
         self.kind: str = kind
+        self.stay: bool = stay
         # Short, because of sockets; not in the clone, because QEMU's user may not come there.
         self.directory: Path = Path(tempfile.mkdtemp(prefix=PREFIX, dir="/tmp"))
         self.directory.chmod(0o711)
@@ -66,6 +70,9 @@ class Demo(Phases):
         api = self._create(client, service)
         self._watch(api)
         self._list(client)
+        self._show_page(service)
+        if self.stay:
+            self._wait_for_people(service)
         self._delete(client)
         self._stop()
 
@@ -154,6 +161,29 @@ class Demo(Phases):
         for line in table.rstrip().splitlines():
             self.terminal.line(f"    {line}")
 
+    def _show_page(self, service: Service) -> None:
+        with self._phase("the web page") as remarks:
+            if not service.serves(PAGE):
+                raise LabError(f"{service.url}{PAGE} does not answer.")
+            remarks.append(f"{service.url}{PAGE}")
+
+    def _wait_for_people(self, service: Service) -> None:
+        """Keep everything until Ctrl-C.  Raises LabError when the service ends before."""
+        found = re.search(r"^ *password: (.+)$", self.clouds.read_text(), re.MULTILINE)
+        show = self.terminal.line
+        show()
+        show(self.terminal.style("1", f"  Open {service.url}{PAGE} in a browser"))
+        show(f"  and log in as user admin with password {found[1] if found else '?'}")
+        show("  The client:")
+        show(f"    export OS_CLIENT_CONFIG_FILE={self.clouds} OS_CLOUD=kilonova")
+        show(f"    {CLIENT / 'bin/openstack'} server list")
+        show("  Ctrl-C stops and removes everything.")
+        show()
+        with contextlib.suppress(KeyboardInterrupt):
+            while service.process.poll() is None:
+                time.sleep(0.2)
+            raise LabError(f"kilonova up ended: {tail(LOG, 1)}")
+
     def _delete(self, client: Client) -> None:
         assert self.server is not None
         assert self.hypervisor is not None
@@ -234,11 +264,11 @@ def _interrupted(_number: int, _frame: object) -> None:
     raise KeyboardInterrupt
 
 
-def guarded(terminal: Terminal, kind: str) -> int:
+def guarded(terminal: Terminal, kind: str, *, stay: bool) -> int:
     """Run the demo, clean up, and turn what happened into an exit status."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         _ = signal.signal(number, _interrupted)
-    demo = Demo(terminal, kind)
+    demo = Demo(terminal, kind, stay=stay)
     status = 0
     try:
         demo.run()
@@ -271,6 +301,9 @@ def main() -> int:
     _ = parser.add_argument(
         "--libvirt", choices=KINDS, default="auto", help="which libvirt to use (ARGS='--libvirt private')"
     )
+    _ = parser.add_argument(
+        "--stay", action="store_true", help="keep everything for a look, until Ctrl-C (ARGS=--stay)"
+    )
     arguments = parser.parse_args()
     terminal = Terminal(sys.stdout)
     begun = time.monotonic()
@@ -284,9 +317,11 @@ def main() -> int:
     terminal.line(f"About 20 s with KVM, 30 s without; log in {LOG}.")
     for directory in clear_old_runs():
         terminal.line(f"Removed what an earlier demo had left: {directory}")
-    status = guarded(terminal, arguments.libvirt)
+    status = guarded(terminal, arguments.libvirt, stay=arguments.stay)
     if status == 0:
         terminal.line(terminal.style("1;32", f"Done in {time.monotonic() - begun:.1f} s."))
+        if not arguments.stay:
+            terminal.line("To look around in a browser: make demo ARGS=--stay")
     return status
 
 
