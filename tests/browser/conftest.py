@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One Chromium in each process of the tests, one box on the fake driver in each file, and people with windows."""
+"""One Chromium and one box on the fake driver in each file, and people with windows."""
 
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -12,8 +12,10 @@ from tests.browser.people import Person, World, arguments, chromium
 from tests.live.box import Box
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Generator[Browser]:
+    """Not for the session: Playwright leaves an event loop running in this thread, and no other file's asyncio.run
+    works before its end."""
     with sync_playwright() as playwright:
         try:
             started = playwright.chromium.launch(executable_path=chromium(), args=arguments())
