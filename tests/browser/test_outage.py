@@ -5,6 +5,7 @@ import httpx
 from playwright.sync_api import expect
 
 from tests.browser.people import Person, World
+from tests.live.box import wait_for
 
 
 def test_the_service_is_killed_and_returns_under_an_open_page(admin: Person, world: World) -> None:
@@ -32,6 +33,8 @@ def test_of_many_servers_only_those_near_the_window_are_in_the_document(admin: P
     flavor_id = world.post("/compute/v2.1/flavors", flavor, 200)["flavor"]["id"]
     many = {"min_count": count, "max_count": count, "flavorRef": flavor_id, "networks": "none"}
     world.box.create(world.image_id, name := world.name("many"), **many)
+    building = "/compute/v2.1/servers?status=BUILD"
+    wait_for(lambda: not world.box.http.get(building).json()["servers"])  # from here on no row changes
     table = admin.page.get_by_role("table", name="Servers")
     expect(admin.page.get_by_text(f"{count} of {count}")).to_be_visible()
     expect(table).to_have_attribute("aria-rowcount", str(count + 1))

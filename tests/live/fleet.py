@@ -40,11 +40,11 @@ transport_url = {url}
 compute_driver = fake.FakeDriver
 report_interval = 0.5
 action_poll_interval = 1
-[console]
-listen = 127.0.0.1:0
 [conductor]
 watchdog_interval = 0.5
 grace_period = 5
+[console]
+listen = 127.0.0.1:0
 """
 
 CLOCK = SystemClock()

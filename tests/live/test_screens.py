@@ -9,8 +9,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
 from kilonova.virt.libvirt.xml.domain import has_screen
-from lab.daemon import Daemon
-from tests.live.box import GUEST_IMAGE, Box, libvirt_box, virsh, wait_for
+from tests.live.box import GUEST_IMAGE, Box, libvirt_box, private_libvirtd, virsh, wait_for
 from tests.live.test_console import ask, boot, console_url, rest
 from tests.rfb import Viewer, colours
 
@@ -102,10 +101,10 @@ def test_after_a_restart_of_the_service_the_screen_of_a_running_guest_opens(box:
     box.delete(server_id)
 
 
-def test_a_server_from_before_says_what_to_do_and_a_hard_reboot_gives_it_a_screen(daemon: Daemon) -> None:
-    config = Path(daemon.directory.parent) / "before.conf"
+def test_a_server_from_before_says_what_to_do_and_a_hard_reboot_gives_it_a_screen(tmp_path: Path) -> None:
+    config = tmp_path / "before.conf"
     config.write_text("[vnc]\nenabled = false\n")
-    with libvirt_box(daemon, "--config-file", str(config)) as box:
+    with private_libvirtd() as daemon, libvirt_box(daemon, "--config-file", str(config)) as box:
         box.start().ready()
         server_id = box.create(box.upload(GUEST_IMAGE), "older")
         box.wait_status(server_id, "ACTIVE")

@@ -23,6 +23,8 @@ from tests.simulation.virtual import run_virtually
 from tests.simulation.world import World, check_quotas, simulated
 
 HOUR = 3600.0
+ON_ITS_WAY_S = 3.0
+"""A fetch that the host sent before has arrived by then: it could still receive an action."""
 
 
 async def slow(_call: str, _guest: object) -> None:
@@ -177,6 +179,7 @@ def test_an_operator_who_calls_a_host_down_ends_the_wait_and_one_who_takes_it_ba
         await act(world, resized, RESIZED)
         await world.until(lambda: in_hand(world), within_s=60)
         world.hub.fate = lambda subject: Fate(()) if "conductor.host" in subject else world.network.fate(subject)
+        await world.clock.sleep(ON_ITS_WAY_S)
         await act(world, stopped, {"os-stop": None})  # never handed out
         if dies:
             await world.hosts["a"].kill()
@@ -249,6 +252,7 @@ def test_a_stop_that_failed_leaves_the_wish_to_run(tmp_path: Path) -> None:
     async def test(world: World, told: Story) -> None:
         one, two = await made(world, told, 2)
         await world.hosts["a"].kill()
+        await world.clock.sleep(ON_ITS_WAY_S)
         await act(world, one, {"os-stop": None})
         await world.clock.sleep(VERBS[Verb.STOP].deadline_s + 60)
         assert "did not begin within its deadline" in (await newest(world, one))["message"]
@@ -265,6 +269,7 @@ def test_one_action_that_cannot_be_ended_keeps_no_other_open(tmp_path: Path) -> 
     async def test(world: World, told: Story) -> None:
         odd, other = await made(world, told, 2)
         await world.hosts["a"].kill()
+        await world.clock.sleep(ON_ITS_WAY_S)
         for server_id in (odd, other):
             await act(world, server_id, {"os-stop": None})
         write = world.db.write

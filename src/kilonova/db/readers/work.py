@@ -38,7 +38,7 @@ _OF_HOST = (
         ).outerjoin(instances, instances.c.id == actions.c.instance_id)
     )
     .where(services.c.host == sa.bindparam("of_host"), services.c.binary == COMPUTE)
-    .order_by(actions.c.started_at)
+    .order_by(actions.c.started_at, actions.c.id)
 )
 _HAS_OPEN = sa.select(
     services.c.epoch,
