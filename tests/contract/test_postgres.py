@@ -421,3 +421,14 @@ async def test_statements_stay_prepared_after_a_read(server: PrivatePostgres) ->
         for _ in range(8):
             await db.read(numbers)
         assert await db.read(_prepared) > 0
+
+
+async def test_an_upgrade_that_widens_a_column_is_not_seen(server: PrivatePostgres) -> None:
+    """Each session has prepared statements that return the column."""
+    alone = single_statement(lambda snapshot: numbers(snapshot))
+    async with database(server.url, size=1) as db:
+        for width in ("bigint", "smallint"):
+            for _ in range(8):
+                assert await db.read(numbers) == await db.read(alone) == []
+            server.sql(f"ALTER TABLE t ALTER COLUMN n TYPE {width}")
+            assert await db.read(alone if width == "bigint" else numbers) == []

@@ -6,6 +6,7 @@ Every change here needs a migration in migrations/versions (a test compares the 
 
 import sqlalchemy as sa
 
+from kilonova.db.schema_base import LARGE as _LARGE
 from kilonova.db.schema_base import id_column as _id
 from kilonova.db.schema_base import metadata
 from kilonova.db.schema_base import partial_index as _partial_index
@@ -276,7 +277,7 @@ quota_usages = sa.Table(
     sa.Column("project_id", sa.String(64), primary_key=True),
     sa.Column("instances", sa.Integer, nullable=False),
     sa.Column("cores", sa.Integer, nullable=False),
-    sa.Column("ram", sa.Integer, nullable=False),
+    sa.Column("ram", _LARGE, nullable=False),
 )
 
 images = sa.Table(
@@ -336,7 +337,7 @@ idempotency_keys = sa.Table(
 notifications = sa.Table(
     "notifications",
     metadata,
-    sa.Column("serial", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("serial", _LARGE, primary_key=True, autoincrement=True),
     sa.Column("number", sa.BigInteger, unique=True),
     sa.Column("id", sa.String(64), nullable=False, unique=True),
     sa.Column("host", sa.String(255), nullable=False),

@@ -60,8 +60,12 @@ def _open(tx: Transaction, project_id: str) -> None:
 
 
 def _fits(name: str) -> sa.ColumnElement[bool]:
-    more, most = sa.bindparam(f"more_{name}", type_=sa.Integer), sa.bindparam(f"most_{name}", type_=sa.Integer)
+    more, most = _bound("more", name), _bound("most", name)
     return sa.or_(more <= 0, most == UNLIMITED, quota_usages.c[name] + more <= most)
+
+
+def _bound(what: str, name: str) -> sa.BindParameter[int]:
+    return sa.bindparam(f"{what}_{name}", type_=quota_usages.c[name].type)
 
 
 def _limit(project: sa.ColumnElement[str], name: str) -> sa.ScalarSelect[int]:
@@ -70,7 +74,7 @@ def _limit(project: sa.ColumnElement[str], name: str) -> sa.ScalarSelect[int]:
 
 
 def _fits_recorded(name: str) -> sa.ColumnElement[bool]:
-    more, default = sa.bindparam(f"more_{name}", type_=sa.Integer), sa.bindparam(f"most_{name}", type_=sa.Integer)
+    more, default = _bound("more", name), _bound("most", name)
     own, of_all = _limit(sa.bindparam("project", type_=sa.String), name), _limit(sa.literal(DEFAULT_CLASS), name)
     most = sa.func.coalesce(own, of_all, default)
     return sa.or_(more <= 0, most == UNLIMITED, quota_usages.c[name] + more <= most)
