@@ -64,7 +64,7 @@ def _role(subject: Subject) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Port:
-    """What is at the address for consoles.  `pid`: the process of the service, None when it does not run or is unknown.
+    """What is at the address for consoles.  `pid`: the process of the host, None when it does not run or is unknown.
     `taken`: a program listens there.  `certificate`: in PEM; empty for a program without TLS.  `refusal`: why nobody
     can listen there.  `announced`: the address that API processes receive."""
 
@@ -80,7 +80,7 @@ def _of_host(subject: Subject) -> Finding:
     address, port = subject.settings.console.listen
     if port == 0:
         return ok(NAME, "The host listens on any free port for consoles.")
-    pid = next((one.pid for one in holders(subject.places.proc, subject.state) or ()), None)
+    pid = next((one.pid for one in holders(subject.places.proc, subject.state, "compute.lock") or ()), None)
     taken, certificate = _at(WILD.get(address, address), port)
     refusal = "" if taken else refused_to_listen(address, port)
     found = Port(f"{address}:{port}", pid, taken, certificate, refusal, _announced(subject))
@@ -119,10 +119,9 @@ def judge_port(found: Port, now: datetime) -> Finding:
         cure = f"Stop it (ss -ltnp 'sport = :{port}' shows it), or set [console] listen; then restart the service."
         return error(NAME, f"Another program has {found.where}: this host serves no consoles.", cure, **facts)
     if not found.taken and found.pid is not None:
-        why = "it has just started, or is no host"
-        message = f"Process {found.pid} of the service does not listen on {found.where}: {why}."
-        cure = "On a host: restart it. Another program may have had the port when the service started."
-        return warning(NAME, message, cure, **facts)
+        message = f"kilonova-compute (process {found.pid}) serves no consoles: it does not listen on {found.where}."
+        cure = "Restart it, unless it has just started: another program had the port when it started."
+        return error(NAME, message, cure, **facts)
     if not found.taken:
         return ok(NAME, f"{found.where} is free for consoles.", **facts)
     return _judge_served(found, now, facts)

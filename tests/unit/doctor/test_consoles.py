@@ -28,7 +28,7 @@ AT = "0.0.0.0:6084"
     ("port", "level", "words"),
     [
         (Port(AT), Level.OK, "is free"),
-        (Port(AT, 7), Level.WARNING, "Process 7 of the service does not listen on"),
+        (Port(AT, 7), Level.ERROR, "kilonova-compute (process 7) serves no consoles"),
         (Port(AT, 7, True, OURS, announced="192.0.2.7"), Level.OK, "are served"),
         (Port(AT, 7, True, OURS, announced="127.0.0.1"), Level.NOTE, "Only API processes on this machine"),
         (Port(AT, 7, True, OLD), Level.WARNING, "expires at 2026-03-"),
