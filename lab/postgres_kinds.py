@@ -48,6 +48,9 @@ def wait_for_standby(primary: PrivatePostgres) -> None:
     """From now on a commit of the server waits for its standby."""
     _ = primary.sql(f"ALTER SYSTEM SET synchronous_standby_names = '{STANDBY}'", "postgres")
     _ = primary.sql("SELECT pg_reload_conf()", "postgres")
+    while primary.sql("SHOW synchronous_standby_names", "postgres") != STANDBY:
+        time.sleep(0.02)
+    _ = primary.sql("CHECKPOINT", "postgres")  # (its process is the one that makes commits wait)
 
 
 class SmallPostgres(PrivatePostgres):
