@@ -5,7 +5,7 @@ import contextlib
 import tempfile
 import threading
 from collections import Counter
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -111,6 +111,20 @@ class Running:
         self.made.append(made)
         made.start(count)
         return made
+
+    def wait_of(self, clients: Clients, what: Callable[[], object]) -> None:
+        """Until something is true, while clients receive nothing unexpected."""
+
+        def look() -> object:
+            assert clients.unexpected == [], self.said()
+            return what()
+
+        wait_for(look, why=self.said)
+
+    def wait_more(self, clients: Clients) -> None:
+        """Until a few more creates of the clients are accepted."""
+        before = len(clients.accepted)
+        self.wait_of(clients, lambda: len(clients.accepted) > before + 4)
 
     def wait_ready(self) -> None:
         wait_for(self.is_ready, why=self.api.last_words)

@@ -11,7 +11,7 @@ from lab.common import LabError
 from lab.counting import cannot_run
 from lab.postgres_kinds import SmallPostgres
 from tests.live.box import wait_for
-from tests.live.postgres_fleet import Clients, Running, running, short_directory
+from tests.live.postgres_fleet import Clients, running, short_directory
 
 pytestmark = pytest.mark.live
 
@@ -40,22 +40,22 @@ def test_a_full_disk_refuses_new_work_and_loses_nothing(postgres: SmallPostgres)
     """First the tables cannot grow; then the log cannot grow either, and PostgreSQL itself ends."""
     with running(postgres.url) as fleet:
         clients = fleet.clients(4)
-        wait_for(lambda: len(clients.accepted) >= 4, why=fleet.said)
+        fleet.wait_of(clients, lambda: len(clients.accepted) >= 4)
         postgres.keep_log()
         sentence = f"The database cannot be used now: {FULL}. Nothing was accepted; try again later."
-        wait_for(lambda: _refuses(postgres, clients, sentence), why=fleet.said)
+        fleet.wait_of(clients, lambda: _refuses(postgres, clients, sentence))
         wait_for(lambda: postgres.fill() or sentence in fleet.api.http.get("/readyz").text, why=fleet.said)
         fleet.wait_doctor(f"The server takes no writes: {FULL}.")
         postgres.free()
         fleet.wait_ready()
-        _wait_for_more(fleet, clients)
+        fleet.wait_more(clients)
 
         postgres.fill()
         _end_the_log(postgres)
         assert "could not write to file" in postgres.log.read_text() or "PANIC" in postgres.log.read_text()
         postgres.free()
         before = len(clients.accepted)
-        wait_for(lambda: _lives(postgres) and len(clients.accepted) > before + 4, why=fleet.said)
+        fleet.wait_of(clients, lambda: _lives(postgres) and len(clients.accepted) > before + 4)
         fleet.wait_ready()
         clients.finish()
         fleet.assert_whole(clients)
@@ -73,11 +73,6 @@ def _lives(postgres: SmallPostgres) -> bool:
         postgres.stop()
         postgres.start()
     return True
-
-
-def _wait_for_more(fleet: Running, clients: Clients) -> None:
-    before = len(clients.accepted)
-    wait_for(lambda: len(clients.accepted) > before + 4, why=fleet.said)
 
 
 def _end_the_log(postgres: SmallPostgres) -> None:
