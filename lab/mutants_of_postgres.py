@@ -41,6 +41,27 @@ MUTANTS_OF_POSTGRES: Sequence[Mutant] = (
         "most = default",
     ),
     one(
+        "statements are prepared again after an upgrade",
+        f"{POSTGRES}::test_an_upgrade_that_widens_a_column_is_not_seen",
+        "db/postgres/connection.py",
+        "        failure.is_disconnect = True\n",
+        "        pass\n",
+    ),
+    one(
+        "serial numbers of 64 bits",
+        f"{COMMANDS}::test_notifications_have_more_serial_numbers_than_31_bits_count",
+        "db/migrations/versions/0027_large_numbers.py",
+        'op.execute("ALTER SEQUENCE notifications_serial_seq AS bigint")',
+        "pass",
+    ),
+    one(
+        "memory of a project in 64 bits",
+        "tests/unit/conductor/test_quota.py::test_the_servers_of_a_project_use_more_memory_than_31_bits_count",
+        "db/writers/quotas.py",
+        'type_=quota_usages.c[name].type)',
+        "type_=sa.Integer)",
+    ),
+    one(
         "no character zero",
         "tests/unit/api/test_body.py::test_the_character_zero_is_refused_with_its_place",
         "api/http/body.py",
