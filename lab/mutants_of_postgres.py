@@ -16,8 +16,8 @@ MUTANTS_OF_POSTGRES: Sequence[Mutant] = (
         "writes that see each other",
         f"{BOTH}::test_a_condition_over_rows_of_others_holds",
         "db/postgres/session.py",
-        "BEGIN ISOLATION LEVEL SERIALIZABLE",
-        "BEGIN ISOLATION LEVEL READ COMMITTED",
+        '_BEGIN_WRITE.format("SERIALIZABLE", mode)',
+        '_BEGIN_WRITE.format("READ COMMITTED", mode)',
     ),
     one(
         "a read of one snapshot",
@@ -32,6 +32,20 @@ MUTANTS_OF_POSTGRES: Sequence[Mutant] = (
         "db/postgres/contention.py",
         "return self._noted or",
         "return False and",
+    ),
+    one(
+        "creates of a project wait for each other",
+        f"{CONTENTION}::test_creates_of_one_project_wait_for_each_other_and_none_runs_again",
+        "conductor/idempotency.py",
+        "@locks_usage_of(_project)\n",
+        "",
+    ),
+    one(
+        "a limit waits for creates",
+        f"{INTERLEAVING}::test_two_at_once_are_as_one_after_the_other",
+        "conductor/quota.py",
+        "write_quotas.locked_usage(tx, request.project_id)",
+        "read_quotas.usage(tx, request.project_id)",
     ),
     one(
         "a limit of the project in one statement",
@@ -58,7 +72,7 @@ MUTANTS_OF_POSTGRES: Sequence[Mutant] = (
         "memory of a project in 64 bits",
         "tests/unit/conductor/test_quota.py::test_the_servers_of_a_project_use_more_memory_than_31_bits_count",
         "db/writers/quotas.py",
-        'type_=quota_usages.c[name].type)',
+        "type_=quota_usages.c[name].type)",
         "type_=sa.Integer)",
     ),
     one(

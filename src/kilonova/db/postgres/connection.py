@@ -78,7 +78,8 @@ def make_engine(parameters: Mapping[str, str], *, size: int, check: bool = True)
 
 
 def _drop_outdated(failure: ExceptionContext) -> None:
-    """After an upgrade of the schema, all connections of the pool are made anew: each may have prepared the statement."""
+    """After an upgrade of the schema, all connections of the pool are made anew: each may have prepared the
+    statement."""
     if has_changed_type(failure.original_exception):
         failure.is_disconnect = True
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Numbers of PostgreSQL that outgrow 31 bits in a large fleet: the serial number of notifications, and the memory (MiB) that
-the servers of a project use together."""
+"""Numbers of PostgreSQL that outgrow 31 bits in a large fleet: the serial number of notifications, and the memory (MiB)
+that the servers of a project use together."""
 
 import sqlalchemy as sa
 from alembic import op
