@@ -75,7 +75,7 @@ async def written(db: PostgresDatabase, n: int) -> None:
 
 
 async def refused(db: PostgresDatabase, n: int, words: str) -> None:
-    """Try to write a number, until the reason of the refusal is this one: on a busy machine it can be the limit itself."""
+    """Try to write a number, until the reason of its refusal is this one: on a busy machine it can be the limit."""
     while True:
         try:
             await db.write(insert, n)
@@ -122,7 +122,7 @@ async def test_an_outage_is_one_sentence_and_passes(server: PrivatePostgres) -> 
         await refused(db, 1, "Connection refused. Nothing was accepted")
         assert "Connection refused" in await db.trouble()
         server.start()
-        while await db.trouble():  # (it tries by itself, with a limit that a busy machine may need twice)
+        while await db.trouble():  # noqa: ASYNC110 - it tries by itself, with a limit of time
             await asyncio.sleep(0.05)
         await written(db, 2)
         assert await db.read(numbers) == [2]
