@@ -24,7 +24,7 @@ def subject_of(event_type: str) -> str:
 def encode(numbered: Numbered) -> bytes:
     """The body of a message."""
     notification = numbered.notification
-    service = "conductor" if notification.event_type.startswith("instance.") else "compute"
+    service = "compute" if notification.event_type.startswith("compute.") else "conductor"
     return json.dumps(
         {
             "number": numbered.number,
