@@ -7,7 +7,7 @@ them.
 
 from kilonova.api.http.microversion import MIN
 from kilonova.api.http.route import DefaultPolicy, Route, Service
-from kilonova.api.ui import events, session
+from kilonova.api.ui import actions, events, session, why
 from kilonova.api.ui.changes import MEDIA_TYPE
 from kilonova.api.ui.feed import EventFeed
 from kilonova.api.ui.files import Files
@@ -19,7 +19,7 @@ PREFIX = "/ui"
 
 def service(assets: Assets, feed: EventFeed, sampler: Sampler) -> Service:
     """The routes, served from these parts."""
-    files, streams = Files(assets), events.Events(feed)
+    files, streams = Files(assets), events.Events(feed, assets)
     return Service(
         PREFIX,
         (
@@ -29,6 +29,10 @@ def service(assets: Assets, feed: EventFeed, sampler: Sampler) -> Service:
             Route("GET", "/events", streams.stream, events.RULE, DefaultPolicy.READER, query=events.QUERY, strict=MIN,
                 gives=MEDIA_TYPE),
             Route("GET", "/api/servers/{server_id}/figures", sampler.show, RULE, DefaultPolicy.READER),
+            Route("GET", "/api/servers/{server_id}/why", why.show, why.RULE, DefaultPolicy.READER, query=why.QUERY,
+                strict=MIN),
+            Route("GET", "/api/actions", actions.list_actions, actions.RULE, DefaultPolicy.READER, query=actions.QUERY,
+                strict=MIN),
             Route("GET", "/{path*}", files.index, "ui", DefaultPolicy.ANYBODY, gives="text/html"),
         ),
         open=True,
