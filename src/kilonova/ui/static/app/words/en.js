@@ -79,12 +79,16 @@ export const en = {
   "nav.open": "Pages",
   "nav.admin": "Administration",
   "nav.servers": "Servers",
+  "nav.actions": "All actions",
   "nav.images": "Images",
   "nav.keypairs": "Key pairs",
   "nav.flavors": "Flavors",
   "nav.networks": "Networks",
   "nav.groups": "Server groups",
   "nav.quotas": "Quotas and usage",
+
+  "newer.text": "The service has a newer version of this page. This one still works: finish what you are typing, then load the new page.",
+  "newer.load": "Load the new page",
 
   "page.up": "Above",
   "palette.title": "Find",
