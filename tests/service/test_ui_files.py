@@ -59,7 +59,8 @@ async def browser(api: Api, static: Path) -> AsyncGenerator[httpx.AsyncClient]:
 def page_of(api: Api, static: Path) -> Service:
     deps = api.cloud.box.app.deps
     sampler = Sampler(deps.db, deps.rpc, deps.clock)
-    return service(Assets(DaemonWorkers("page", 1), static), EventFeed(deps.db, UiSettings(), 1), sampler)
+    feed, doctor = EventFeed(deps.db, UiSettings(), 1), Doctor(Examiner(load(), deps.clock).examine, "box1")
+    return service(Assets(DaemonWorkers("page", 1), static), feed, sampler, doctor)
 
 
 def version_in(text: str) -> str:
