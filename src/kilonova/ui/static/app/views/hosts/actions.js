@@ -6,7 +6,7 @@ import { closeDialog, openDialog } from "../../parts/dialog.js";
 import { Field, useForm } from "../../parts/form.js";
 import { FormDialog } from "../../parts/formdialog.js";
 import { toast } from "../../parts/toast.js";
-import { known, t } from "../../words/index.js";
+import { t } from "../../words/index.js";
 
 /** @typedef {import("../../api/hosts.js").Service} Service */
 /** @typedef {"enable" | "disable" | "down" | "up" | "delete"} Kind */
@@ -31,7 +31,7 @@ export const kinds = (service) => [
 /** @param {Kind} kind */
 export const isDangerous = (kind) => DANGEROUS.includes(kind);
 /** @param {Kind} kind */
-export const titleOf = (kind) => t(`service.${kind}`);
+export const titleOf = (kind) => t(`service.do.${kind}`);
 
 /** For a menu. @param {Service} service @param {() => void} changed */
 export const items = (service, changed) =>
@@ -60,7 +60,7 @@ function Change({ kind, service, changed }) {
   });
   return html`<${FormDialog} heading=${`${titleOf(kind)}: ${service.host}`} form=${form} submit=${titleOf(kind)} danger=${isDangerous(kind)} command=${command(kind, service, form.values.value.reason)}>
     <p>${t(`service.${kind}.ask`)}</p>
-    ${known(`service.${kind}.more`, "") && html`<p class="dim">${t("service.down.more", { host: service.host })}</p>`}
+    ${kind === "down" && html`<p>${t("service.forget", { host: service.host })}</p>`}
     ${kind === "disable" && html`<${Field} form=${form} name="reason" label=${t("service.reason")} hint=${t("service.reason.hint")} focus />`}
   <//>`;
 }

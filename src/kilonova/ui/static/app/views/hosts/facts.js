@@ -57,5 +57,8 @@ export const gibibytes = (gib) => `${gib} GiB`;
 /** Such as 10.0.0. @param {number} version */
 export const dotted = (version) => `${Math.floor(version / 1e6)}.${Math.floor(version / 1e3) % 1e3}.${version % 1e3}`;
 
+/** The page of a host. @param {string} host */
+export const pathOf = (host) => `/hosts/${encodeURIComponent(host)}`;
+
 /** @param {string} host */
 export const aggregatesOf = (host) => (aggregates.items.value ?? []).filter((each) => each.hosts.includes(host));

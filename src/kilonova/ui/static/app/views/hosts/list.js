@@ -10,22 +10,19 @@ import { offer } from "../../parts/palette.js";
 import { link } from "../../router.js";
 import { age, known, t, time } from "../../words/index.js";
 import { items } from "./actions.js";
-import { changed, dotted, gibibytes, hosts, mebibytes, ServiceState, ServiceStatus, Share, stateOf, useFresh } from "./facts.js";
+import { changed, dotted, gibibytes, hosts, mebibytes, pathOf, ServiceState, ServiceStatus, Share, stateOf, useFresh } from "./facts.js";
 
 /** @typedef {import("../../api/hosts.js").Host} Host */
 
 export default function Hosts() {
   const list = useFresh(hosts);
-  useEffect(() => offer(() => (hosts.items.value ?? []).map((each) => ({ text: each.name, detail: each.service.zone, path: path(each.name) }))), []);
+  useEffect(() => offer(() => (hosts.items.value ?? []).map((each) => ({ text: each.name, detail: each.service.zone, path: pathOf(each.name) }))), []);
   return html`
     <${Listing} title=${t("nav.hosts")} command=${["openstack", "hypervisor", "list", "--long"]} rows=${list.items.value} error=${list.error.value} again=${list.refresh}
       columns=${COLUMNS} searchText=${searchText} searchHint=${t("hosts.search")} rowKey=${(/** @type {Host} */ row) => row.name}
       filter=${{ name: "state", label: t("server.state"), of: (/** @type {Host} */ row) => stateOf(row.service), text: (/** @type {string} */ value) => known(`hosts.state.${value}`, value) }}
       empty=${html`<h2>${t("hosts.empty")}</h2><p>${t("hosts.empty.text")}</p>`} />`;
 }
-
-/** The page of a host. @param {string} host */
-export const path = (host) => `/hosts/${encodeURIComponent(host)}`;
 
 /** @param {Host} row */
 const searchText = ({ name, service, hypervisor }) => [name, service.zone, service.disabled_reason ?? "", hypervisor?.hypervisor_hostname ?? "", hypervisor?.host_ip ?? ""].join("\n");
@@ -35,7 +32,7 @@ const full = (what) => ({ capacity }) => (capacity ? capacity[what].used / (capa
 
 /** @type {import("../../parts/table.js").Column<Host>[]} */
 const COLUMNS = [
-  { key: "name", title: t("server.host"), rank: 1, by: (row) => row.name, cell: (row) => html`<a class="name" href=${link(path(row.name))}>${row.name}</a>` },
+  { key: "name", title: t("server.host"), rank: 1, by: (row) => row.name, cell: (row) => html`<a class="name" href=${link(pathOf(row.name))}>${row.name}</a>` },
   { key: "state", title: t("server.state"), rank: 1, by: (row) => stateOf(row.service), cell: (row) => html`<${ServiceState} service=${row.service} />` },
   { key: "status", title: t("host.status"), rank: 2, by: (row) => row.service.status, cell: (row) => html`<${ServiceStatus} service=${row.service} />` },
   { key: "vcpus", title: t("flavor.vcpus"), rank: 2, by: full("vcpus"), cell: (row) => html`<${Share} label=${t("host.vcpus.of", { host: row.name })} amounts=${row.capacity?.vcpus} />` },
