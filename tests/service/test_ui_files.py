@@ -13,13 +13,16 @@ import pytest
 
 from kilonova.api.app import create_app
 from kilonova.api.http.route import Service
+from kilonova.api.ui.doctor import Doctor
 from kilonova.api.ui.feed import EventFeed
 from kilonova.api.ui.files import content_security_policy
 from kilonova.api.ui.routes import service
 from kilonova.api.ui.sampler import Sampler
 from kilonova.base.threads import DaemonWorkers
+from kilonova.config.load import load
 from kilonova.config.ui import UiSettings
 from kilonova.ui.assets import STATIC, Assets, read
+from kilonova.wiring.examiner import Examiner
 from tests.service.api import Api, running_api
 from tests.service.test_api_http import connected, wired
 
