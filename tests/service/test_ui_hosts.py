@@ -53,8 +53,21 @@ async def test_what_servers_may_claim_is_not_what_the_machine_has(api: Api) -> N
     assert (host["host"], host["failed_builds"], host["disk_short"]) == ("box1", 0, "")
 
 
-async def test_the_host_and_the_service_report_what_the_doctor_finds(api: Api) -> None:
-    found = await findings(api)
+async def test_the_host_and_the_service_report_what_the_doctor_finds(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, runs = examiner.run_module, list[str]()
+
+    async def counted(module: str, data: bytes, *, limit_s: float) -> bytes:
+        runs.append(module)
+        return await run(module, data, limit_s=limit_s)
+
+    monkeypatch.setattr(examiner, "run_module", counted)
+    async with asyncio.TaskGroup() as group:  # two pages share one examination
+        first, second = (group.create_task(findings(api)) for _ in range(2))
+    assert runs == ["kilonova.doctor"]
+    found = first.result()
+    assert found.keys() == second.result().keys()
     assert (found["heartbeats"]["level"], found["code-version"]["level"]) == ("ok", "ok")
     assert (found["database"]["level"], found["identity"]["level"]) == ("ok", "ok")
     service = await findings(api, "/ui/api/doctor")

@@ -49,7 +49,7 @@ from kilonova.identity.tokens import Subject, TokenMinter
 from kilonova.images.own_store import OwnStore
 from kilonova.images.store import ImageStore
 from kilonova.objects.console import ConsoleStream, ConsoleTicket
-from kilonova.objects.examination import Found
+from kilonova.objects.examination import ReportedFinding
 from kilonova.objects.ids import HostName
 from kilonova.objects.quota import Usage, usage_of
 from kilonova.objects.states import Verb
@@ -71,7 +71,7 @@ class _NoConsoles:
         raise InvalidState(f"{ticket.instance_id} on {ticket.host} has no console here.")
 
 
-async def _no_findings() -> tuple[Found, ...]:
+async def _no_findings() -> tuple[ReportedFinding, ...]:
     """A simulated machine has nothing that a doctor can look at."""
     return ()
 

@@ -76,7 +76,7 @@ async def run_module(module: str, data: bytes, *, limit_s: float) -> bytes:
     """
     try:
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", module),
+            *(sys.executable, "-P", "-m", module),  # -P: no module of the working directory
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,

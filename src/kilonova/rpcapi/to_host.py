@@ -14,7 +14,7 @@ from kilonova.base.errors import (
 )
 from kilonova.objects.console import ConsoleKind, ConsoleTicket
 from kilonova.objects.diagnostics import GuestDiagnostics
-from kilonova.objects.examination import Found
+from kilonova.objects.examination import ReportedFinding
 from kilonova.objects.ids import ImageId, InstanceId
 from kilonova.objects.image import ImageRef
 from kilonova.rpcapi.method import Ack, Kind, Method
@@ -85,7 +85,7 @@ class ExamineHost:
 class HostFindings:
     """The findings of all checks, in the order of the doctor's report."""
 
-    findings: tuple[Found, ...] = ()
+    findings: tuple[ReportedFinding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from kilonova.api.ui.files import SAFE
 from kilonova.base.errors import KilonovaError, NotFound, NotInThisVersion
 from kilonova.db.readers import hosts
 from kilonova.db.readers.hosts import COMPUTE
-from kilonova.objects.examination import Examine, Found
+from kilonova.objects.examination import Examine, ReportedFinding
 from kilonova.objects.ids import HostName
 from kilonova.objects.service import Service
 from kilonova.rpcapi.caller import Caller
@@ -41,7 +41,7 @@ class Doctor:
         try:
             found = await self._examine()
         except KilonovaError as exc:
-            found = (Found(ANSWER, "error", f"The checks cannot be run: {exc.message}", "Run `kilonova doctor`."),)
+            found = (ReportedFinding(ANSWER, "error", f"The checks cannot be run: {exc.message}", "Run `kilonova doctor`."),)
         return _reply(call, self._host, found)
 
     async def of_host(self, call: Call) -> Reply:
@@ -61,19 +61,19 @@ async def _service(call: Call, host: str) -> Service:
     raise NotFound(f"Compute host {host[:255]} could not be found.")
 
 
-async def _ask(rpc: Caller, host: HostName) -> Iterable[Found]:
+async def _ask(rpc: Caller, host: HostName) -> Iterable[ReportedFinding]:
     """What the host finds.  Its process may be frozen, and its record still up: a ping shows that soon."""
     try:
         await rpc.call(PING, Ping(), host)
         return (await rpc.call(EXAMINE, ExamineHost(), host)).findings
     except NotInThisVersion:
         old = "The host has a release that cannot examine itself for this page."
-        return (Found(ANSWER, "note", old, f"Upgrade the host. Until then: {ON_THE_HOST}"),)
+        return (ReportedFinding(ANSWER, "note", old, f"Upgrade the host. Until then: {ON_THE_HOST}"),)
     except KilonovaError as exc:
         message = f"The host did not report what it finds: {exc.message}"
-        return (Found(ANSWER, "error", message, ON_THE_HOST),)
+        return (ReportedFinding(ANSWER, "error", message, ON_THE_HOST),)
 
 
-def _reply(call: Call, host: str, found: Iterable[Found]) -> Reply:
+def _reply(call: Call, host: str, found: Iterable[ReportedFinding]) -> Reply:
     examination = {"host": host, "at": micros(call.deps.clock.now()), "findings": list(found)}
     return Reply(to_json({"examination": examination}), headers=(*SAFE, ("Cache-Control", "no-store")))

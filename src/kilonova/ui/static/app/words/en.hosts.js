@@ -37,7 +37,6 @@ export const hosts = {
   "services.empty": "No services",
   "services.examine": "Check the service",
   "service.binary": "Service",
-  "service.host": "Machine",
   "service.up": "Up",
   "service.down": "Down",
   "service.forcedDown": "Forced down",

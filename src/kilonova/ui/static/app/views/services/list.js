@@ -32,7 +32,7 @@ const searchText = (row) => [row.binary, row.host, row.zone, row.disabled_reason
 /** @type {import("../../parts/table.js").Column<Service>[]} */
 const COLUMNS = [
   { key: "binary", title: t("service.binary"), rank: 1, by: (row) => row.binary, cell: (row) => row.binary },
-  { key: "host", title: t("service.host"), rank: 1, by: (row) => row.host, cell: (row) => (row.binary === api.COMPUTE ? html`<a class="name" href=${link(pathOf(row.host))}>${row.host}</a>` : row.host) },
+  { key: "host", title: t("server.host"), rank: 1, by: (row) => row.host, cell: (row) => (row.binary === api.COMPUTE ? html`<a class="name" href=${link(pathOf(row.host))}>${row.host}</a>` : row.host) },
   { key: "zone", title: t("server.zone"), rank: 3, by: (row) => row.zone, cell: (row) => row.zone },
   { key: "state", title: t("server.state"), rank: 1, by: stateOf, cell: (row) => html`<${ServiceState} service=${row} />` },
   { key: "status", title: t("host.status"), rank: 2, by: (row) => row.status, cell: (row) => html`<${ServiceStatus} service=${row} />` },
