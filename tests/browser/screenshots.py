@@ -68,7 +68,9 @@ def test_pictures(visit: Visit, world: World) -> None:
     take(person, "server")
     host = world.box.node()["service"]["host"]
     person.open(f"/hosts/{host}")
-    expect(person.page.get_by_role("region", name="What the doctor finds").get_by_text("without a problem")).to_be_visible()
+    expect(
+        person.page.get_by_role("region", name="What the doctor finds").get_by_text("without a problem")
+    ).to_be_visible()
     take(person, "host")
 
 

@@ -53,9 +53,7 @@ async def test_what_servers_may_claim_is_not_what_the_machine_has(api: Api) -> N
     assert (host["host"], host["failed_builds"], host["disk_short"]) == ("box1", 0, "")
 
 
-async def test_the_host_and_the_service_report_what_the_doctor_finds(
-    api: Api, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_host_and_the_service_report_what_the_doctor_finds(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     run, runs = examiner.run_module, list[str]()
 
     async def counted(module: str, data: bytes, *, limit_s: float) -> bytes:

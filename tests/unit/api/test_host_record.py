@@ -23,9 +23,19 @@ NOW = USUAL.service.updated_at + timedelta(seconds=7)
         ({"up": False, "forced_down": True}, "heartbeats", "warning", "forced"),
         ({"version": CODE_VERSION - 1}, "code-version", "warning", f"{CODE_VERSION - 1}"),
         ({}, "in-service", "ok", "enabled"),
-        ({"disabled": True, "disabled_reason": "new disk"}, "in-service", "note", "operator has disabled the host: new"),
+        (
+            {"disabled": True, "disabled_reason": "new disk"},
+            "in-service",
+            "note",
+            "operator has disabled the host: new",
+        ),
         ({"disabled": True, "disabled_reason": None}, "in-service", "note", "no reason was given"),
-        ({"disabled": True, "disabled_by_host": True, "disabled_reason": "no libvirt"}, "in-service", "error", "itself"),
+        (
+            {"disabled": True, "disabled_by_host": True, "disabled_reason": "no libvirt"},
+            "in-service",
+            "error",
+            "itself",
+        ),
     ],
 )
 def test_a_service(service: dict[str, Any], check: str, level: str, words: str) -> None:

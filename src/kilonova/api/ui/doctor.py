@@ -41,7 +41,9 @@ class Doctor:
         try:
             found = await self._examine()
         except KilonovaError as exc:
-            found = (ReportedFinding(ANSWER, "error", f"The checks cannot be run: {exc.message}", "Run `kilonova doctor`."),)
+            found = (
+                ReportedFinding(ANSWER, "error", f"The checks cannot be run: {exc.message}", "Run `kilonova doctor`."),
+            )
         return _reply(call, self._host, found)
 
     async def of_host(self, call: Call) -> Reply:
