@@ -2,7 +2,6 @@
 """Tools that hang, are missing, fail, or are no longer waited for."""
 
 import asyncio
-import os
 
 import pytest
 
@@ -32,11 +31,9 @@ def test_a_tool_that_hangs_or_is_missing_is_ended_with_a_sentence() -> None:
 def test_a_module_reads_its_input_and_is_ended_when_it_takes_too_long() -> None:
     async def test() -> None:
         assert await run_module("json.tool", b"[1]", limit_s=60) == b"[\n    1\n]\n"
-        with pytest.raises(HypervisorError, match="json.tool failed: Expecting value"):
+        with pytest.raises(HypervisorError, match=r"json\.tool failed: Expecting value"):
             await run_module("json.tool", b"?", limit_s=60)
-        with pytest.raises(HypervisorError, match="json.tool did not end within 0 s"):
+        with pytest.raises(HypervisorError, match=r"json\.tool did not end within 0 s"):
             await run_module("json.tool", b"[1]", limit_s=0)
-        with pytest.raises(ChildProcessError):  # none is left
-            os.waitpid(-1, os.WNOHANG)
 
     run(test())
