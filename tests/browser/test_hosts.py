@@ -176,7 +176,7 @@ def test_pages_are_right_for_screen_readers_and_narrow_windows(
     person = visit(width=width)
     person.page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
     person.log_in()
-    name, host = world.name("axe"), host_of(world)
+    name, host = world.name(HOSTILE), host_of(world)
     aggregate_id = aggregate(world, name)
     pages = {
         "/hosts": "Hosts",

@@ -4,6 +4,7 @@ import "../../words/hosts.js";
 import { useEffect } from "preact/hooks";
 import { html } from "../../html.js";
 import { Badge } from "../../parts/badge.js";
+import { Command } from "../../parts/copy.js";
 import { Icon } from "../../parts/icon.js";
 import { Listing } from "../../parts/listing.js";
 import { Menu } from "../../parts/menu.js";
@@ -60,6 +61,7 @@ function Zones() {
       <header><h2 id="zones-head">${t("zones.title")}</h2></header>
       ${list.error.value && html`<${Failure} error=${list.error.value} again=${list.refresh} />`}
       ${rows.length > 0 && html`<${Table} label=${t("zones.title")} columns=${columns} rows=${rows} rowKey=${(/** @type {Zone} */ row) => row.zoneName} />`}
+      <${Command} words=${["openstack", "availability", "zone", "list", "--long"]} />
     </section>`;
 }
 
