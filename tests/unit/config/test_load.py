@@ -39,7 +39,7 @@ def test_two_loads_share_nothing() -> None:
 
 def test_settings_are_handed_on_whole(tmp_path: Path) -> None:
     file = tmp_path / "kilonova.conf"
-    file.write_text(f"{WHOLE}[api]\ntrusted_proxies = 192.0.2.0/24, 2001:db8::1\n[libvirt]\nvirt_type = qemu\n")
+    file.write_text(f"{WHOLE}[api]\ntrusted = 192.0.2.0/24, 2001:db8::/48\n[libvirt]\nvirt_type = qemu\n")
     settings = load([str(file)])
     assert settings.network.bridges
     assert settings.api.trusted
