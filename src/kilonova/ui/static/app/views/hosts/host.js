@@ -87,9 +87,9 @@ function CapacityPanel({ host: { capacity } }) {
       <header><h2 id="capacity-head">${t("host.capacity")}</h2></header>
       ${!capacity && html`<p class="dim">${t("host.capacity.none")}</p>`}
       ${capacity && html`
-        <${Amounts} label=${t("flavor.vcpus")} amounts=${capacity.vcpus} text=${String} />
-        <${Amounts} label=${t("flavor.ram")} amounts=${capacity.memory_mib} text=${mebibytes} />
-        <${Amounts} label=${t("flavor.disk")} amounts=${capacity.disk_gib} text=${gibibytes} />`}
+        <${Amounts} label=${t("host.vcpus")} amounts=${capacity.vcpus} text=${String} />
+        <${Amounts} label=${t("host.memory")} amounts=${capacity.memory_mib} text=${mebibytes} />
+        <${Amounts} label=${t("host.disk")} amounts=${capacity.disk_gib} text=${gibibytes} />`}
     </section>`;
 }
 
