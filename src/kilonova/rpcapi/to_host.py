@@ -21,7 +21,7 @@ from kilonova.rpcapi.method import Ack, Kind, Method
 
 SUBJECT = "compute.*"
 """`*` is the host."""
-EXAMINE_S = 16.0
+EXAMINE_S = 20.0
 """The limit of the doctor's process on a host: its checks end within ten seconds, and its start takes one or two."""
 
 
