@@ -74,6 +74,8 @@ export const en = {
 
   "missing.title": "There is no such page",
   "missing.text": "No page has the address {path}.",
+  "forbidden.title": "This page is for administrators",
+  "forbidden.text": "You are logged in without the role admin. Choose a project in which you have it, or log in as another user.",
 
   "nav.label": "Pages",
   "nav.open": "Pages",
@@ -86,6 +88,9 @@ export const en = {
   "nav.networks": "Networks",
   "nav.groups": "Server groups",
   "nav.quotas": "Quotas and usage",
+  "nav.hosts": "Hosts",
+  "nav.services": "Services",
+  "nav.aggregates": "Aggregates",
 
   "newer.text": "The service has a newer version of this page. This one still works: finish what you are typing, then load the new page.",
   "newer.load": "Load the new page",
