@@ -38,6 +38,18 @@ def test_axe_finds_nothing(visit: Visit, world: World, scheme: str) -> None:
     assert person.violations() == []
 
 
+def test_colours_follow_the_system_until_a_person_chooses(admin: Person) -> None:
+    body, light, dark = admin.page.locator("body"), "rgb(245, 245, 248)", "rgb(18, 17, 26)"
+    admin.page.emulate_media(color_scheme="dark")
+    expect(body).to_have_css("background-color", dark)
+    admin.button("User admin").click()  # the menu stays open
+    admin.page.get_by_role("menuitemcheckbox", name="Light").click()
+    expect(body).to_have_css("background-color", light)
+    admin.page.emulate_media(color_scheme="light")
+    admin.page.get_by_role("menuitemcheckbox", name="Dark").click()
+    expect(body).to_have_css("background-color", dark)
+
+
 def open_palette(person: Person) -> None:
     person.page.keyboard.press("Control+k")
     expect(person.page.get_by_role("combobox", name="Find")).to_be_focused()
