@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """People with a browser, and what the tests know of the cloud that they look at."""
 
-import os
-import shutil
 import uuid
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +8,6 @@ from typing import Any
 from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, expect
 
 from lab.common import BUILD
-from lab.counting import cannot_run
 from tests.live.box import Box
 
 PATIENCE_MS = 30_000
@@ -19,19 +16,6 @@ EXPECTED = ("401 (Unauthorized)", "404 (Not Found)", "400 (Bad Request)", "403 (
 """Chromium's messages about answers that a page handles are not complaints."""
 
 expect.set_options(timeout=PATIENCE_MS)
-
-
-def chromium() -> str:
-    """The distribution's browser."""
-    path = shutil.which("chromium")
-    if path is None:
-        cannot_run("chromium is not installed")
-    return path
-
-
-def arguments() -> list[str]:
-    """Chromium refuses to sandbox its processes as root."""
-    return ["--no-sandbox"] if os.geteuid() == 0 else []
 
 
 @dataclass

@@ -2,31 +2,21 @@
 """The pictures of docs/ui.md: `make screenshots` writes them.  No other run collects this file, by its name."""
 
 import os
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
 from tests.browser.people import Person, World
-from tests.live.box import GUEST_IMAGE, Box, libvirt_box, private_libvirtd, wait_for
+from tests.live.box import wait_for
 
 PLACE = os.environ.get("KILONOVA_SCREENSHOTS", "docs/ui")
 
 pytestmark = pytest.mark.live
+REAL_GUESTS = True
 
 Visit = Callable[..., Person]
-
-
-@pytest.fixture(scope="module")
-def box() -> Generator[Box]:
-    with private_libvirtd() as daemon, libvirt_box(daemon) as made:
-        yield made.start().ready()
-
-
-@pytest.fixture(scope="module")
-def world(box: Box) -> World:
-    return World(box, box.upload(GUEST_IMAGE))
 
 
 def test_pictures(visit: Visit, world: World) -> None:
