@@ -25,7 +25,7 @@ MUTANTS_OF_PAGE: Sequence[Mutant] = (
     ),
     one(
         "only rows near the window",
-        f"{BROWSER}/test_outage.py::test_of_many_servers_only_those_near_the_window_are_in_the_document",
+        f"{BROWSER}/test_many.py::test_a_thousand_servers_are_scrolled_searched_sorted_and_chosen",
         f"{APP}/parts/table.js",
         "const long = count > ALL_ROWS;",
         "const long = count > ALL_ROWS * 1000;",

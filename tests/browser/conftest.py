@@ -69,7 +69,7 @@ def visit(browser: Browser, world: World) -> Generator[Callable[..., Person]]:
     def come(name: str = "admin", password: str = "", width: int = 1280, height: int = 800) -> Person:
         context = browser.new_context(viewport={"width": width, "height": height}, base_url=world.address)
         context.set_default_timeout(30_000)
-        people.append(Person(context, world, name, password or world.admin_password))
+        people.append(Person(context, name, password or world.admin_password))
         return people[-1]
 
     yield come

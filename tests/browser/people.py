@@ -3,6 +3,7 @@
 
 import uuid
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, expect
@@ -18,6 +19,11 @@ EXPECTED = ("401 (Unauthorized)", "404 (Not Found)", "400 (Bad Request)", "403 (
 expect.set_options(timeout=PATIENCE_MS)
 
 
+def admin_password(clouds: Path) -> str:
+    """The password in a clouds.yaml of ours."""
+    return next(line.split()[1] for line in clouds.read_text().splitlines() if "password:" in line)
+
+
 @dataclass
 class World:
     """A box with an image, and its users."""
@@ -31,7 +37,7 @@ class World:
 
     @property
     def admin_password(self) -> str:
-        return next(line.split()[1] for line in self.box.clouds.read_text().splitlines() if "password:" in line)
+        return admin_password(self.box.clouds)
 
     def post(self, path: str, body: dict[str, Any], status: int = 201) -> Any:
         reply = self.box.http.post(path, json=body)
@@ -65,7 +71,6 @@ class Person:
     """Somebody with a browser; what the page complains about in its console is collected."""
 
     context: BrowserContext
-    world: World
     name: str
     password: str
     complaints: list[str] = field(default_factory=list[str])
