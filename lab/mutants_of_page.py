@@ -93,4 +93,18 @@ MUTANTS_OF_PAGE: Sequence[Mutant] = (
         "if (kind) return",
         "if (!kind) return",
     ),
+    one(
+        "rows follow the window",
+        f"{BROWSER}/test_many.py::test_a_thousand_servers_are_scrolled_searched_sorted_and_chosen",
+        f"{APP}/parts/table.js",
+        'addEventListener("scroll", look, { passive: true });',
+        "",
+    ),
+    one(
+        "a scheme that a person chose",
+        f"{BROWSER}/test_access.py::test_colours_follow_the_system_until_a_person_chooses",
+        f"{APP}/style/base.css",
+        ':root[data-theme="light"] { color-scheme: light; }',
+        "",
+    ),
 )
