@@ -103,7 +103,7 @@ _FOLLOW = """\
 _NOW = "performance.timeOrigin + performance.now()"
 _SEEN = """\
 (count) => new Promise((done, failed) => {
-  const until = performance.now() + %d;
+  const until = performance.now() + LIMIT;
   const look = () => {
     if (benchSeen.length >= count) done(benchSeen[count - 1]);
     else if (performance.now() > until) failed(new Error("the page does not show a change"));
@@ -111,7 +111,7 @@ _SEEN = """\
   };
   look();
 })
-""" % (LIMIT_S * 1e3)
+""".replace("LIMIT", f"{LIMIT_S * 1e3:g}")
 
 
 def _behind_ms(page: Page) -> float:
@@ -155,8 +155,8 @@ def _browser_figures(bench: Bench, box: Box, count: int) -> Iterator[Figure]:
     yield Figure(
         "event_p95_ms",
         shown,
-        f"from the request of a change until Chromium shows it in the list of {count} servers, p95, while {PAGES} other "
-        f"pages receive its event",
+        f"from the request of a change until Chromium shows it in the list of {count} servers, p95, while {PAGES} "
+        f"other pages receive its event",
         control,
         {"streams": Series(f"p95 until the event is at the last of the {PAGES} pages", received, "ms", p95)},
         given=statistics.quantiles(shown, n=20)[-1],

@@ -60,8 +60,8 @@ def scroll_figure(page: Page, plain: Page, rows: int, sweeps: int) -> Figure:
     return Figure(
         "scroll_frame_ms",
         longest,
-        f"the longest frame while the wheel scrolls the list of {rows} servers down and up in steps of {STEP_PX} px, by "
-        f"requestAnimationFrame in Chromium; a sample is a sweep, the value is the worst of all",
+        f"the longest frame while the wheel scrolls the list of {rows} servers down and up in steps of {STEP_PX} px, "
+        f"by requestAnimationFrame in Chromium; a sample is a sweep, the value is the worst of all",
         Series("a plain table of 1,000 rows, in turns", (control := _longest(found["plain"])), "ms", max(control)),
         {"median": Series(f"the median of {len(every)} frames", [median(every)], "ms")},
         given=max(longest),

@@ -108,5 +108,6 @@ def test_a_server_leaves_its_host_on_request_and_is_evacuated_from_a_lost_host(s
     host = str(api.wait_status(server, "ACTIVE")["OS-EXT-SRV-ATTR:host"])
     site.hosts[host].kill()
     wait_for(lambda: site.fleet.command("host", "forget", host, "--yes").returncode == 0)
+    person.page.reload()
     expect(person.page.get_by_text("The last action failed.")).to_be_visible()
     act(person, name, "Evacuate", "Active", f"{name} has another host")

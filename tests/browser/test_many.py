@@ -30,9 +30,7 @@ def thousand(world: World, name: str) -> None:
         world.box.wait_status(server["id"], "PAUSED")
 
 
-def test_a_thousand_servers_are_scrolled_searched_sorted_and_chosen(
-    visit: Callable[..., Person], world: World
-) -> None:
+def test_a_thousand_servers_are_scrolled_searched_sorted_and_chosen(visit: Callable[..., Person], world: World) -> None:
     thousand(world, name := "many")
     admin = visit()
     admin.log_in()
