@@ -68,17 +68,22 @@ def log_in(page: Page, box: Box, path: str = "/servers") -> None:
     page.get_by_role("heading", level=1).wait_for()
 
 
+_CELLS = f'<td height="{ROW_PX}"><a class="name" href="#">row</a></td>' + "<td>text</td>" * 7
+_PAGES = {
+    "/login": '<!doctype html><title>Constant</title><input type="password">',
+    "/rows": f"<!doctype html><title>Constant</title><main><table width='100%'><tbody>"
+    f"{f'<tr>{_CELLS}</tr>' * CONSTANT_ROWS}</tbody></table></main>",
+}
+
+
 class _Constant(BaseHTTPRequestHandler):
-    """One small document with a login and a long table, without scripts and styles."""
+    """Documents without scripts and styles."""
 
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        cell = f'<td height="{ROW_PX}"><a class="name" href="#">row</a></td>' + "<td>text</td>" * 7
-        table = f"<main><table width='100%'><tbody>{f'<tr>{cell}</tr>' * CONSTANT_ROWS}</tbody></table></main>"
-        login = '<input type="password">'
-        body = f"<!doctype html><title>Constant</title>{login if self.path == '/login' else table}".encode()
-        self.send_response(200)
+        body = _PAGES.get(self.path, "").encode()  # a browser requests an icon, too
+        self.send_response(200 if body else 404)
         self.send_header("Content-Type", "text/html; charset=utf-8")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -90,7 +95,7 @@ class _Constant(BaseHTTPRequestHandler):
 
 @contextmanager
 def constant_site() -> Generator[str]:
-    """The address of constant pages: /login with one field, every other with a table of 1,000 rows."""
+    """The address of constant pages: /login with one field, /rows with a table of 1,000 rows."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Constant)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
