@@ -107,4 +107,11 @@ MUTANTS_OF_PAGE: Sequence[Mutant] = (
         ':root[data-theme="light"] { color-scheme: light; }',
         "",
     ),
+    one(
+        "code loads while the session is read",
+        f"{BROWSER}/test_session.py::test_the_code_of_a_page_is_requested_while_the_session_reads_its_projects",
+        f"{APP}/main.js",
+        "effect(() => void (token.value && loadAhead()));",
+        "",
+    ),
 )

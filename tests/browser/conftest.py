@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One Chromium and one box in each file, and people with windows.
+"""One Chromium for the package, one box in each file, and people with windows.
 
 The box is on the fake driver; in a file that says `REAL_GUESTS = True` it is on a private libvirtd.
 """
@@ -18,10 +18,10 @@ from tests.browser.people import Person, World
 from tests.live.box import GUEST_IMAGE, Box, libvirt_box, private_libvirtd
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser() -> Generator[Browser]:
-    """Not for the session: Playwright leaves an event loop running in this thread, and no other file's asyncio.run
-    works before its end."""
+    """Not for the session: Playwright leaves an event loop running in this thread, and no `asyncio.run` of another
+    package works before its end."""
     try:
         with chromium() as started:
             yield started
