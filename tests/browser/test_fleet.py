@@ -95,7 +95,7 @@ def test_a_page_continues_when_either_process_is_killed(site: Site, person: Pers
         killed.start().ready()
 
 
-def state(api: ApiServer, host: str) -> str:
+def service_state(api: ApiServer, host: str) -> str:
     (service,) = api.http.get(f"/compute/v2.1/os-services?host={host}&binary=nova-compute").json()["services"]
     return str(service["state"])
 
@@ -112,7 +112,7 @@ def test_a_server_leaves_its_host_on_request_and_is_evacuated_from_a_lost_host(s
         act(person, name, action, state, message)
     host = str(api.wait_status(server, "ACTIVE")["OS-EXT-SRV-ATTR:host"])
     site.hosts[host].kill()
-    wait_for(lambda: state(api, host) == "down")
+    wait_for(lambda: service_state(api, host) == "down")
     wait_for(lambda: site.fleet.command("host", "forget", host, "--yes").returncode == 0)
     person.page.reload()
     expect(person.page.get_by_text("The last action failed.")).to_be_visible()
