@@ -40,7 +40,7 @@ def test_pictures(visit: Visit, world: World) -> None:
     person.log_in()
     servers(person)
     create(person, world)
-    server(person, server_id)
+    server(person, world, server_id)
     person.open(f"/images/{world.image_id}")
     expect(person.page.get_by_role("heading", level=1)).to_be_visible()
     take(person, "image")
@@ -77,7 +77,7 @@ def create(person: Person, world: World) -> None:
     take(person, "create")
 
 
-def server(person: Person, server_id: str) -> None:
+def server(person: Person, world: World, server_id: str) -> None:
     person.open(f"/servers/{server_id}/actions")
     expect(person.page.get_by_text("Start the domain")).to_be_visible()
     take(person, "actions")
@@ -88,6 +88,12 @@ def server(person: Person, server_id: str) -> None:
     person.open(f"/servers/{server_id}")
     expect(person.page.get_by_label("The last hour").get_by_text("CPU", exact=True)).to_be_visible()
     take(person, "server")
+    host = world.box.node()["service"]["host"]
+    person.open(f"/hosts/{host}")
+    expect(
+        person.page.get_by_role("region", name="What the doctor finds").get_by_text("without a problem")
+    ).to_be_visible()
+    take(person, "host")
 
 
 def others(person: Person) -> list[str]:

@@ -81,8 +81,14 @@ function Outlet() {
   }, [path]);
   if (path === "/") return null;
   const here = pageAt(path);
-  if (here) return html`<${Lazy} key=${here.page.path} ...${here} />`;
+  if (here) return show(here.page, here.found);
   return html`<div class="empty"><h1>${t("missing.title")}</h1><p>${t("missing.text", { path })}</p><p><a href=${link(START)}>${t("nav.servers")}</a></p></div>`;
+}
+
+/** A page whose requests would be refused says so at once. @param {import("./pages.js").PageEntry} page @param {Record<string, string>} found */
+function show(page, found) {
+  if (!page.admin || isAdmin.value) return html`<${Lazy} key=${page.path} page=${page} found=${found} />`;
+  return html`<div class="empty"><h1>${t("forbidden.title")}</h1><p>${t("forbidden.text")}</p><p><a href=${link(START)}>${t("nav.servers")}</a></p></div>`;
 }
 
 /** Pages whose code is here. @type {Map<Function, (props: any) => any>} */
