@@ -25,7 +25,7 @@ MUTANTS_OF_PAGE: Sequence[Mutant] = (
     ),
     one(
         "only rows near the window",
-        f"{BROWSER}/test_outage.py::test_of_many_servers_only_those_near_the_window_are_in_the_document",
+        f"{BROWSER}/test_many.py::test_a_thousand_servers_are_scrolled_searched_sorted_and_chosen",
         f"{APP}/parts/table.js",
         "const long = count > ALL_ROWS;",
         "const long = count > ALL_ROWS * 1000;",
@@ -92,6 +92,27 @@ MUTANTS_OF_PAGE: Sequence[Mutant] = (
         f"{APP}/views/images/file.js",
         "if (kind) return",
         "if (!kind) return",
+    ),
+    one(
+        "rows follow the window",
+        f"{BROWSER}/test_many.py::test_a_thousand_servers_are_scrolled_searched_sorted_and_chosen",
+        f"{APP}/parts/table.js",
+        'addEventListener("scroll", look, { passive: true });',
+        "",
+    ),
+    one(
+        "a scheme that a person chose",
+        f"{BROWSER}/test_access.py::test_colours_follow_the_system_until_a_person_chooses",
+        f"{APP}/style/base.css",
+        ':root[data-theme="light"] { color-scheme: light; }',
+        "",
+    ),
+    one(
+        "code loads while the session is read",
+        f"{BROWSER}/test_session.py::test_the_code_of_a_page_is_requested_while_the_session_reads_its_projects",
+        f"{APP}/main.js",
+        "effect(() => void (token.value && loadAhead()));",
+        "",
     ),
     one(
         "a page for administrators says so",

@@ -2,28 +2,18 @@
 """Consoles in the browser, with a real guest: the terminal, the screen, the window of its own."""
 
 import re
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.people import Person, World
-from tests.live.box import GUEST_IMAGE, Box, libvirt_box, private_libvirtd, wait_for
+from tests.live.box import wait_for
 
 pytestmark = pytest.mark.live
+REAL_GUESTS = True
 
 Visit = Callable[..., Person]
-
-
-@pytest.fixture(scope="module")
-def box() -> Generator[Box]:
-    with private_libvirtd() as daemon, libvirt_box(daemon) as made:
-        yield made.start().ready()
-
-
-@pytest.fixture(scope="module")
-def world(box: Box) -> World:
-    return World(box, box.upload(GUEST_IMAGE))
 
 
 @pytest.fixture(scope="module")
