@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`python -m lab.keyboards` writes the layouts in which the page types into a guest, from the X keyboard data (xkeyboard-config, MIT).
+"""`python -m lab.keyboards` writes the layouts in which the page types into a guest.
 
+They are those of the X keyboard data (xkeyboard-config, MIT).
 A guest may have a keyboard without the key beside the left Shift, so what another key types is not typed with it.
 """
 
@@ -14,19 +15,34 @@ from lab.xkb import LEVEL3_SHIFT, Keyboard
 TARGET = TOP / "src/kilonova/ui/static/app/views/console/layouts.js"
 
 LAYOUTS: Mapping[str, tuple[str, str]] = {
-    "us": ("us", ""), "gb": ("gb", ""), "de": ("de", ""), "fr": ("fr", ""), "es": ("es", ""), "it": ("it", ""), "pt": ("pt", ""),
-    "br": ("br", ""), "be": ("be", ""), "ch": ("ch", ""), "ch-fr": ("ch", "fr"), "se": ("se", ""), "no": ("no", ""), "dk": ("dk", ""),
-    "pl": ("pl", ""), "cz": ("cz", ""),
-}  # fmt: skip
+    **{
+        name: (name, "")
+        for name in ("us", "gb", "de", "fr", "es", "it", "pt", "br", "be", "ch", "se", "no", "dk", "pl")
+    },
+    "cz": ("cz", ""),
+    "ch-fr": ("ch", "fr"),
+}
 """By the name that the page uses: layout and variant of X."""
 
 KEYS: Mapping[str, int] = {
-    "Backquote": 41, **{f"Digit{digit % 10}": digit + 1 for digit in range(1, 11)}, "Minus": 12, "Equal": 13,
-    **{f"Key{letter}": 16 + at for at, letter in enumerate("QWERTYUIOP")}, "BracketLeft": 26, "BracketRight": 27,
-    **{f"Key{letter}": 30 + at for at, letter in enumerate("ASDFGHJKL")}, "Semicolon": 39, "Quote": 40, "Backslash": 43,
-    "IntlBackslash": 86, **{f"Key{letter}": 44 + at for at, letter in enumerate("ZXCVBNM")}, "Comma": 51, "Period": 52, "Slash": 53,
+    "Backquote": 41,
+    **{f"Digit{digit % 10}": digit + 1 for digit in range(1, 11)},
+    "Minus": 12,
+    "Equal": 13,
+    **{f"Key{letter}": 16 + at for at, letter in enumerate("QWERTYUIOP")},
+    "BracketLeft": 26,
+    "BracketRight": 27,
+    **{f"Key{letter}": 30 + at for at, letter in enumerate("ASDFGHJKL")},
+    "Semicolon": 39,
+    "Quote": 40,
+    "Backslash": 43,
+    "IntlBackslash": 86,
+    **{f"Key{letter}": 44 + at for at, letter in enumerate("ZXCVBNM")},
+    "Comma": 51,
+    "Period": 52,
+    "Slash": 53,
     "IntlRo": 89,
-}  # fmt: skip
+}
 """Keys that type characters, by their names in browsers (UI Events KeyboardEvent code), with the kernel's key codes."""
 OTHER_KEYS: Mapping[str, int] = {"Enter": 28, "Tab": 15, "Space": 57, "ShiftLeft": 42, "AltRight": 100}
 EXTRA_KEY = "IntlBackslash"
@@ -35,15 +51,15 @@ SHIFT, ALT_GR = OTHER_KEYS["ShiftLeft"], OTHER_KEYS["AltRight"]
 HEAD = """\
 // SPDX-License-Identifier: Apache-2.0
 /**
- * What the keys of a keyboard type in each layout.  Written by `python -m lab.keyboards` from the X keyboard data (xkeyboard-config).
+ * What the keys of a keyboard type in each layout.  `python -m lab.keyboards` wrote it from the X keyboard data.
  */
 
 /** Keys by their `KeyboardEvent.code`. */
 export const KEYS = %s.split(" ");
 
 /**
- * For each layout the characters of KEYS: alone, with Shift, with AltGr, with both.  A space is a key that types nothing there, and a
- * combining character is a dead key.
+ * For each layout the characters of KEYS: alone, with Shift, with AltGr, with both.  A space is a key that types nothing,
+ * and a combining character is a dead key.
  * @type {Record<string, string[]>}
  */
 export const LAYOUTS = {

@@ -53,7 +53,7 @@ MUTANTS_OF_PAGE: Sequence[Mutant] = (
     ),
     one(
         "a console that connects again",
-        f"{BROWSER}/test_consoles.py::test_the_screen_shows_what_is_typed_and_survives_a_restart_of_the_service",
+        f"{BROWSER}/test_consoles.py::test_a_screen_survives_a_restart_of_the_service_and_keeps_what_was_not_typed",
         f"{APP}/views/console/session.js",
         "!RESTARTED.includes(code)",
         "code >= 0",

@@ -16,10 +16,10 @@ LOCALE = b"en_US.UTF-8"
 X_OFFSET = 8
 """A key code of X is that of the kernel plus this."""
 DEAD_KEYS = {
-    0xFE50: "\u0300", 0xFE51: "\u0301", 0xFE52: "\u0302", 0xFE53: "\u0303", 0xFE54: "\u0304", 0xFE55: "\u0306", 0xFE56: "\u0307",
-    0xFE57: "\u0308", 0xFE58: "\u030a", 0xFE59: "\u030b", 0xFE5A: "\u030c", 0xFE5B: "\u0327", 0xFE5C: "\u0328", 0xFE60: "\u0323",
-    0xFE61: "\u0309", 0xFE62: "\u031b",
-}  # fmt: skip
+    **dict(enumerate("\u0300\u0301\u0302\u0303\u0304", 0xFE50)),
+    **dict(enumerate("\u0306\u0307\u0308\u030a\u030b\u030c\u0327\u0328", 0xFE55)),
+    **dict(enumerate("\u0323\u0309\u031b", 0xFE60)),
+}
 """Keysyms of dead keys (X11/keysymdef.h), and the combining characters that they add."""
 LEVEL3_SHIFT = 0xFE03
 COMPOSING, COMPOSED, CANCELLED = 1, 2, 3
@@ -28,7 +28,7 @@ COMPOSING, COMPOSED, CANCELLED = 1, 2, 3
 class RuleNames(ctypes.Structure):
     """struct xkb_rule_names."""
 
-    _fields_ = [(name, ctypes.c_char_p) for name in ("rules", "model", "layout", "variant", "options")]  # noqa: RUF012
+    _fields_ = [(name, ctypes.c_char_p) for name in ("rules", "model", "layout", "variant", "options")]
 
 
 def _library() -> Any:
@@ -36,7 +36,13 @@ def _library() -> Any:
         library = ctypes.CDLL(LIBRARY)
     except OSError:
         raise LabError("The keyboard library is not installed.", "apt-get install libxkbcommon0 xkb-data") from None
-    for name in ("context_new", "keymap_new_from_names", "state_new", "compose_table_new_from_locale", "compose_state_new"):
+    for name in (
+        "context_new",
+        "keymap_new_from_names",
+        "state_new",
+        "compose_table_new_from_locale",
+        "compose_state_new",
+    ):
         getattr(library, f"xkb_{name}").restype = ctypes.c_void_p
     return library
 

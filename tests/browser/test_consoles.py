@@ -2,17 +2,32 @@
 """Consoles in the browser, with a real guest: the terminal, the screen, the window of its own."""
 
 import re
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
+from lab.keyboards import LAYOUTS
+from lab.xkb import Keyboard
+from tests.browser.guest import Event, Shell, shell
 from tests.browser.people import Person, World
 from tests.live.box import GUEST_IMAGE, Box, libvirt_box, private_libvirtd, wait_for
 
 pytestmark = pytest.mark.live
 
 Visit = Callable[..., Person]
+
+CTRL, ALT, DELETE = 29, 56, 111
+SHELL = """"$HOME" | sed 's/^~//; s#[{}]#\\&#g' > /tmp/x_1 && (true; false) || ls -l *.? @ % ! `id` = + , < :\n"""
+JSON = """{"a": [1, 'x'], '~': "C:\\\\x|@"} ^ ` #!\n"""
+TEXTS = {
+    "us": ("English (US)", f"echo {SHELL}"),
+    "gb": ("English (UK)", f"café £5 ¬ € {SHELL}"),
+    "de": ("German", f"Zwölf Boxkämpfer jagen Viktor quer über den großen Sylter Deich. ÄÖÜ € µ § {JSON}"),
+    "fr": ("French", f"Dès Noël où un zéphyr haï me vêt de glaçons würmiens. ÈÊË € § {JSON}"),
+    "es": ("Spanish", f"El pingüino Wenceslao hizo kilómetros bajo la lluvia; ¿añoraba? ÑÇ € {JSON}"),
+}
+LONG = 10_000
 
 
 @pytest.fixture(scope="module")
@@ -40,31 +55,126 @@ def test_commands_are_typed_into_the_terminal_and_its_output_stays_there(admin: 
     keyboard = admin.page.keyboard
     keyboard.type("echo sum=$((20+22))\n")
     expect(admin.page.get_by_text("sum=42").first).to_be_visible()
-    # A title, the clipboard, and a colour.
+    admin.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    admin.page.evaluate("navigator.clipboard.writeText('mine')")
+    questions: list[str] = []
+    admin.page.on("dialog", lambda dialog: (questions.append(dialog.message), dialog.dismiss()))
+    # A title, the clipboard, a colour and a link.
     keyboard.type(r"printf '\033]0;evil\007\033]52;c;ZXZpbA==\007\033[38;2;1;2;3mcol%s\033[0m\n' oured" + "\n")
     expect(admin.page.get_by_text("coloured").first).to_be_visible()
+    keyboard.type(r"clear; printf '\033]8;;http://127.0.0.1:9/\033\\lin%s\033]8;;\033\\\n' ked" + "\n")
+    place = admin.page.get_by_text("linked").last.bounding_box()
+    assert place is not None
+    admin.page.mouse.move(place["x"] + 30, place["y"] + place["height"] / 2, steps=5)
+    admin.page.mouse.click(place["x"] + 30, place["y"] + place["height"] / 2)
+    assert questions == []
+    assert admin.page.evaluate("navigator.clipboard.readText()") == "mine"
     assert admin.page.title() == "guest · Kilonova"
+    assert len(admin.context.pages) == 1
     assert admin.complaints == []
 
 
-def test_the_screen_shows_what_is_typed_and_survives_a_restart_of_the_service(
+def open_screen(person: Person, server_id: str) -> Locator:
+    person.open(f"/servers/{server_id}/console?kind=vnc")
+    expect(person.page.get_by_text("Connected")).to_be_visible()
+    return person.page.get_by_role("application", name="Screen of the guest")
+
+
+def paste(person: Person, text: str, layout: str) -> None:
+    person.button("Paste").click()
+    person.page.get_by_role("textbox", name="Text").fill(text)
+    person.page.get_by_label("Keyboard layout of the guest").select_option(layout)
+    person.confirm("Type it")
+
+
+def end(person: Person, screen: Locator) -> None:
+    """The key after which the guest has everything."""
+    screen.click()
+    person.page.keyboard.press("F12")
+
+
+def read(guest: Shell, layout: str) -> str:
+    return Keyboard(*LAYOUTS[layout]).typed(guest.events())
+
+
+def test_text_is_pasted_whole_in_the_layout_of_the_guest(admin: Person, world: World, server_id: str) -> None:
+    screen = open_screen(admin, server_id)
+    with shell(world.box, server_id) as guest:
+        paste(admin, "cat >/dev/null\n", "English (US)")  # so that the guest does not run what follows
+        expect(admin.page.get_by_role("dialog")).to_have_count(0)
+        for layout, (name, text) in TEXTS.items():
+            whole = (text * LONG)[:LONG] if layout == "de" else text
+            guest.listen()
+            paste(admin, whole, name)
+            expect(admin.page.get_by_role("dialog")).to_have_count(0, timeout=LONG * 60)
+            end(admin, screen)
+            assert read(guest, layout) == whole
+
+
+def test_a_paste_is_cancelled_and_refused_before_its_first_key(admin: Person, world: World, server_id: str) -> None:
+    screen = open_screen(admin, server_id)
+    dialog = admin.page.get_by_role("dialog")
+    with shell(world.box, server_id) as guest:
+        guest.survive_ctrl_alt_del()
+        guest.listen()
+        paste(admin, "x漢é\u00a0", "English (US)")
+        expect(dialog.get_by_text("This layout has no keys for: 漢 é U+00A0")).to_be_visible()
+        assert admin.violations() == []
+        dialog.get_by_role("textbox").fill("Aµ@" * 1000)
+        dialog.get_by_label("Keyboard layout").select_option("German")
+        admin.confirm("Type it")
+        expect(dialog.get_by_role("progressbar", name="Typing")).not_to_have_attribute("aria-valuenow", "0")
+        expect(dialog.get_by_text("of 3000 characters")).to_be_visible()
+        assert admin.violations() == []
+        dialog.get_by_role("button", name="Cancel").click()
+        admin.button("Ctrl-Alt-Del").click()
+        end(admin, screen)
+        events = guest.events()
+    assert events[-6:] == [(CTRL, True), (ALT, True), (DELETE, True), (DELETE, False), (ALT, False), (CTRL, False)]
+    assert 0 < len(events) < 9000
+    assert held(events) == set()
+
+
+def held(events: Sequence[Event]) -> set[int]:
+    """The keys that are down at the end."""
+    down: set[int] = set()
+    for code, is_down in events:
+        (down.add if is_down else down.discard)(code)
+    return down
+
+
+def test_several_look_at_one_screen_one_of_them_full_screen(admin: Person, visit: Visit, server_id: str) -> None:
+    other = visit()
+    other.log_in()
+    open_screen(admin, server_id)
+    open_screen(other, server_id)
+    other.page.get_by_label("Only look").check()
+    expect(other.button("Ctrl-Alt-Del")).to_be_disabled()
+    wait_for(lambda: lit(pixels(other.page)))
+    before = pixels(other.page)
+    admin.button("Full screen").click()
+    wait_for(lambda: admin.page.evaluate("document.fullscreenElement !== null"))
+    paste(admin, "clear\n", "English (US)")
+    expect(admin.page.get_by_role("dialog")).to_have_count(0)
+    wait_for(lambda: pixels(other.page) != before)
+
+
+def test_a_screen_survives_a_restart_of_the_service_and_keeps_what_was_not_typed(
     admin: Person, world: World, server_id: str
 ) -> None:
-    admin.open(f"/servers/{server_id}/console?kind=vnc")
-    expect(admin.page.get_by_text("Connected")).to_be_visible()
-    before = pixels(admin.page)
-    admin.button("Paste").click()
-    admin.page.get_by_role("textbox", name="Text").fill("echo Pasted: [42] {a} 'b' \"c\" | cat\n" * 3)
-    admin.confirm("Type it")
-    expect(admin.page.get_by_role("dialog")).to_have_count(0)
-    wait_for(lambda: pixels(admin.page) != before)
-    admin.page.get_by_label("Only look").check()
-    expect(admin.button("Ctrl-Alt-Del")).to_be_disabled()
+    open_screen(admin, server_id)
+    wait_for(lambda: lit(pixels(admin.page)))
+    paste(admin, "x" * 2000, "English (US)")
+    expect(admin.page.get_by_role("progressbar", name="Typing")).to_be_visible()
     world.box.stop()
+    expect(admin.page.get_by_role("dialog").get_by_role("alert")).to_contain_text("The connection ended after")
+    admin.page.keyboard.press("Escape")
     expect(admin.page.get_by_text("Connected")).to_have_count(0)
     world.box.start().ready()
     expect(admin.page.get_by_text("Connected")).to_be_visible()
     wait_for(lambda: lit(pixels(admin.page)))
+    admin.button("Paste").click()
+    expect(admin.page.get_by_role("textbox", name="Text")).to_have_value("x" * 2000)
     admin.complaints.clear()
 
 

@@ -126,7 +126,7 @@ export function upload(id, bytes, onProgress, signal) {
  * The bytes of an image, as they come.  Throws ApiError.
  * @param {string} id
  * @param {AbortSignal} signal
- * @returns {Promise<ReadableStream<Uint8Array>>}
+ * @returns {Promise<ReadableStream<Uint8Array<ArrayBuffer>>>}
  */
 export async function download(id, signal) {
   const headers = { "X-Auth-Token": token.value };

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * What the keys of a keyboard type in each layout.  Written by `python -m lab.keyboards` from the X keyboard data (xkeyboard-config).
+ * What the keys of a keyboard type in each layout.  `python -m lab.keyboards` wrote it from the X keyboard data.
  */
 
 /** Keys by their `KeyboardEvent.code`. */
 export const KEYS = "Backquote Digit1 Digit2 Digit3 Digit4 Digit5 Digit6 Digit7 Digit8 Digit9 Digit0 Minus Equal KeyQ KeyW KeyE KeyR KeyT KeyY KeyU KeyI KeyO KeyP BracketLeft BracketRight KeyA KeyS KeyD KeyF KeyG KeyH KeyJ KeyK KeyL Semicolon Quote Backslash IntlBackslash KeyZ KeyX KeyC KeyV KeyB KeyN KeyM Comma Period Slash IntlRo".split(" ");
 
 /**
- * For each layout the characters of KEYS: alone, with Shift, with AltGr, with both.  A space is a key that types nothing there, and a
- * combining character is a dead key.
+ * For each layout the characters of KEYS: alone, with Shift, with AltGr, with both.  A space is a key that types nothing,
+ * and a combining character is a dead key.
  * @type {Record<string, string[]>}
  */
 export const LAYOUTS = {
@@ -70,12 +70,6 @@ export const LAYOUTS = {
     "¬|@#¼½¬|¢]}\u0301\u0303@ſ€¶ŧ←↓→œþ[]æßðđŋħ\u0309ĸł\u0301{}\\«»¢„“”µ•·\u0323",
     "¬¡⅛£$⅜⅝⅞™±°¿\u0328Ω§E®Ŧ¥↑ıŒÞ\u030a\u0304ÆẞÐªŊĦ\u031b&Ł\u030b\u030c\u0306¦<>©‚‘’º×÷\u0307",
   ],
-  "ch-fr": [
-    "§1234567890'\u0302qwertzuiopè\u0308asdfghjkléà$<yxcvbnm,.-",
-    "°+\"*ç%&/()=?\u0300QWERTZUIOPü!ASDFGHJKLöä£>YXCVBNM;:_",
-    "¬|@#¼½¬|¢]}\u0301\u0303@ſ€¶ŧ←↓→œþ[]æßðđŋħ\u0309ĸł\u0301{}\\«»¢„“”µ•·\u0323",
-    "¬¡⅛£$⅜⅝⅞™±°¿\u0328Ω§E®Ŧ¥↑ıŒÞ\u030a\u0304ÆẞÐªŊĦ\u031b&Ł\u030b\u030c\u0306¦<>©‚‘’º×÷\u0307",
-  ],
   "se": [
     "§1234567890+\u0301qwertyuiopå\u0308asdfghjklöä'<zxcvbnm,.-",
     "½!\"#¤%&/()=?\u0300QWERTYUIOPÅ\u0302ASDFGHJKLÖÄ*>ZXCVBNM;:_",
@@ -105,5 +99,11 @@ export const LAYOUTS = {
     "\u030a1234567890%\u030cQWERTZUIOP/(ASDFGHJKL\"!'|YXCVBNM?:_",
     "`!@#$%^&*{}\\\u0304\\|€¶ŧ←↓→øþ[]~đĐ[]`'łŁ$'\\ °#&@{}^<>*",
     "~\u0303\u030c\u0302\u0306\u030a\u0328\u0300\u0307\u0301\u030b\u0308\u0327Ω§E®Ŧ¥↑ıØÞ÷×ÆẞÐªŊĦ\u031b&Ł\u030bß|¦<>©‚‘’º×÷\u0307",
+  ],
+  "ch-fr": [
+    "§1234567890'\u0302qwertzuiopè\u0308asdfghjkléà$<yxcvbnm,.-",
+    "°+\"*ç%&/()=?\u0300QWERTZUIOPü!ASDFGHJKLöä£>YXCVBNM;:_",
+    "¬|@#¼½¬|¢]}\u0301\u0303@ſ€¶ŧ←↓→œþ[]æßðđŋħ\u0309ĸł\u0301{}\\«»¢„“”µ•·\u0323",
+    "¬¡⅛£$⅜⅝⅞™±°¿\u0328Ω§E®Ŧ¥↑ıŒÞ\u030a\u0304ÆẞÐªŊĦ\u031b&Ł\u030b\u030c\u0306¦<>©‚‘’º×÷\u0307",
   ],
 };

@@ -61,31 +61,27 @@ export function strokes(text, layout) {
  * @param {{ signal: AbortSignal, tell: (characters: number) => void }} how
  */
 export async function type(keyboard, all, { signal, tell }) {
+  const lift = () => MODIFIERS.forEach(({ keysym, code }) => keyboard.sendKey(keysym, code, false));
+  signal.addEventListener("abort", lift, { once: true });
   let free = MOST_WAITING;
   let then = performance.now();
   for (const [index, character] of all.entries()) {
-    signal.throwIfAborted();
-    while (free < character.length) {
+    while (free < character.length && !signal.aborted) {
       tell(index);
       await new Promise((done) => setTimeout(done, TICK_MS));
-      if (signal.aborted) release(keyboard);
-      signal.throwIfAborted();
       const now = performance.now();
       free = Math.min(MOST_WAITING, free + (now - then) / EVENT_MS);
       then = now;
     }
+    signal.throwIfAborted();
     free -= character.length;
     for (const { keysym, code, down } of character) keyboard.sendKey(keysym, code, down);
   }
+  signal.removeEventListener("abort", lift);
 }
 
 /** The time that strokes take, in milliseconds. @param {Stroke[][]} all */
 export const timeOf = (all) => all.reduce((sum, character) => sum + character.length, 0) * EVENT_MS;
-
-/** @param {Keyboard} keyboard */
-function release(keyboard) {
-  for (const { keysym, code } of MODIFIERS) keyboard.sendKey(keysym, code, false);
-}
 
 /** The keys of a layout, by what they type. @param {string} layout @returns {Map<string, Key>} */
 function keysOf(layout) {

@@ -73,11 +73,16 @@ async function chosen(suggestedName) {
   }
 }
 
-/** Passes bytes on, shows how many, and fails at the end when there are too few. @param {Image} image @param {AbortController} stop */
+/**
+ * Passes bytes on, shows how many, and fails at the end when there are too few.
+ * @param {Image} image
+ * @param {AbortController} stop
+ * @returns {TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>}
+ */
 function counted(image, stop) {
   let received = 0;
   let shown = 0;
-  return /** @type {TransformStream<Uint8Array, Uint8Array<ArrayBuffer>>} */ (new TransformStream({
+  return new TransformStream({
     transform(chunk, next) {
       received += chunk.byteLength;
       next.enqueue(chunk);
@@ -88,7 +93,7 @@ function counted(image, stop) {
     flush() {
       if (received !== image.size) throw new Error(t("download.short", { received: size(received), all: size(image.size ?? 0) }));
     },
-  }));
+  });
 }
 
 /** @param {Image} image */
