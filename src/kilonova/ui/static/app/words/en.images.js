@@ -88,7 +88,6 @@ export const images = {
   "download.broken": "The download broke off.",
   "download.done": "{name} is saved",
   "download.large": "This browser keeps a download in memory until its end, and takes at most {most}. Use the command openstack image save, or a browser that writes files, over HTTPS.",
-  "download.short": "{received} of {all} came.",
 
   "image.queued": "This image has no data: its upload has not begun, or it ended early. The record with its name and properties stays; choose the file to upload it.",
   "image.queued.choose": "Choose the file",

@@ -74,7 +74,7 @@ async function chosen(suggestedName) {
 }
 
 /**
- * Passes bytes on, shows how many, and fails at the end when there are too few.
+ * Passes bytes on, and shows how many.
  * @param {Image} image
  * @param {AbortController} stop
  * @returns {TransformStream<Uint8Array<ArrayBuffer>, Uint8Array<ArrayBuffer>>}
@@ -89,9 +89,6 @@ function counted(image, stop) {
       if (stop.signal.aborted || Date.now() - shown < SHOWN_MS) return;
       shown = Date.now();
       show({ image, received, problem: "", stop });
-    },
-    flush() {
-      if (received !== image.size) throw new Error(t("download.short", { received: size(received), all: size(image.size ?? 0) }));
     },
   });
 }
