@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a real guest receives from its keyboard: its kernel's input device, read by the shell on the serial console."""
+"""Text that is pasted into a real guest, and the keys that its kernel receives: a shell on the serial console reads them."""
 
 import base64
 import gzip
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 
+from playwright.sync_api import Locator, expect
 from websockets.sync.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
+from lab.keyboards import LAYOUTS
+from lab.xkb import Keyboard
+from tests.browser.people import Person
 from tests.live.box import Box, wait_for
 
 SERIAL = {"remote_console": {"protocol": "serial", "type": "serial"}}
@@ -21,6 +25,17 @@ END = 88
 
 Event = tuple[int, bool]
 """A key code of the kernel, and whether the key went down."""
+
+SHELL = """"$HOME" | sed 's/^~//; s#[{}]#\\&#g' > /tmp/x_1 && (true; false) || ls -l *.? @ % ! `id` = + , < :\n"""
+JSON = """{"a": [1, 'x'], '~': "C:\\\\x|@"} ^ ` #!\n"""
+TEXTS = {
+    "us": ("English (US)", f"echo {SHELL}"),
+    "gb": ("English (UK)", f"café £5 ¬ € {SHELL}"),
+    "de": ("German", f"Zwölf Boxkämpfer jagen Viktor quer über den großen Sylter Deich. ÄÖÜ € µ § {JSON}"),
+    "fr": ("French", f"Dès Noël où un zéphyr haï me vêt de glaçons würmiens. ÈÊË € § {JSON}"),
+    "es": ("Spanish", f"El pingüino Wenceslao hizo kilómetros bajo la lluvia; ¿añoraba? ÑÇ € {JSON}"),
+}
+"""For each layout its name on the page, and a text with what is hard to type."""
 
 
 class Shell:
@@ -72,7 +87,7 @@ class Shell:
             return (END, 0) in found
 
         wait_for(ended)
-        return [(code, value == 1) for code, value in found if code != END]
+        return [(code, value > 0) for code, value in found if code != END]
 
 
 @contextmanager
@@ -82,3 +97,37 @@ def shell(box: Box, server_id: str) -> Generator[Shell]:
     url = str(reply.json()["remote_console"]["url"])
     with connect(url, subprotocols=[Subprotocol("binary")], max_size=None) as socket:
         yield Shell(socket)
+
+
+def open_screen(person: Person, server_id: str) -> Locator:
+    """The screen of the guest, connected."""
+    person.open(f"/servers/{server_id}/console?kind=vnc")
+    expect(person.page.get_by_text("Connected")).to_be_visible()
+    return person.page.get_by_role("application", name="Screen of the guest")
+
+
+def paste(person: Person, text: str, layout: str) -> None:
+    """Begin to type the text in a layout, by the name of the page."""
+    person.button("Paste").click()
+    person.page.get_by_role("textbox", name="Text").fill(text)
+    person.page.get_by_label("Keyboard layout of the guest").select_option(layout)
+    person.confirm("Type it")
+
+
+def end(person: Person, screen: Locator) -> None:
+    """The key after which the guest has everything."""
+    screen.click()
+    person.page.keyboard.press("F12")
+
+
+def read(guest: Shell, layout: str) -> str:
+    """The text that a guest with this layout has received, to the end key."""
+    return Keyboard(*LAYOUTS[layout]).typed(guest.events())
+
+
+def held(events: Sequence[Event]) -> set[int]:
+    """The keys that are down at the end."""
+    down: set[int] = set()
+    for code, is_down in events:
+        (down.add if is_down else down.discard)(code)
+    return down

@@ -2,14 +2,12 @@
 """Consoles in the browser, with a real guest: the terminal, the screen, the window of its own."""
 
 import re
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Page, expect
 
-from lab.keyboards import LAYOUTS
-from lab.xkb import Keyboard
-from tests.browser.guest import Event, Shell, shell
+from tests.browser.guest import TEXTS, end, held, open_screen, paste, read, shell
 from tests.browser.people import Person, World
 from tests.live.box import GUEST_IMAGE, Box, libvirt_box, private_libvirtd, wait_for
 
@@ -18,16 +16,8 @@ pytestmark = pytest.mark.live
 Visit = Callable[..., Person]
 
 CTRL, ALT, DELETE = 29, 56, 111
-SHELL = """"$HOME" | sed 's/^~//; s#[{}]#\\&#g' > /tmp/x_1 && (true; false) || ls -l *.? @ % ! `id` = + , < :\n"""
-JSON = """{"a": [1, 'x'], '~': "C:\\\\x|@"} ^ ` #!\n"""
-TEXTS = {
-    "us": ("English (US)", f"echo {SHELL}"),
-    "gb": ("English (UK)", f"café £5 ¬ € {SHELL}"),
-    "de": ("German", f"Zwölf Boxkämpfer jagen Viktor quer über den großen Sylter Deich. ÄÖÜ € µ § {JSON}"),
-    "fr": ("French", f"Dès Noël où un zéphyr haï me vêt de glaçons würmiens. ÈÊË € § {JSON}"),
-    "es": ("Spanish", f"El pingüino Wenceslao hizo kilómetros bajo la lluvia; ¿añoraba? ÑÇ € {JSON}"),
-}
-LONG = 10_000
+LONG = 1000
+"""Characters of the longest text: more keys than QEMU keeps.  tests/browser/long_paste.py has the longest of all."""
 
 
 @pytest.fixture(scope="module")
@@ -74,29 +64,6 @@ def test_commands_are_typed_into_the_terminal_and_its_output_stays_there(admin: 
     assert admin.complaints == []
 
 
-def open_screen(person: Person, server_id: str) -> Locator:
-    person.open(f"/servers/{server_id}/console?kind=vnc")
-    expect(person.page.get_by_text("Connected")).to_be_visible()
-    return person.page.get_by_role("application", name="Screen of the guest")
-
-
-def paste(person: Person, text: str, layout: str) -> None:
-    person.button("Paste").click()
-    person.page.get_by_role("textbox", name="Text").fill(text)
-    person.page.get_by_label("Keyboard layout of the guest").select_option(layout)
-    person.confirm("Type it")
-
-
-def end(person: Person, screen: Locator) -> None:
-    """The key after which the guest has everything."""
-    screen.click()
-    person.page.keyboard.press("F12")
-
-
-def read(guest: Shell, layout: str) -> str:
-    return Keyboard(*LAYOUTS[layout]).typed(guest.events())
-
-
 def test_text_is_pasted_whole_in_the_layout_of_the_guest(admin: Person, world: World, server_id: str) -> None:
     screen = open_screen(admin, server_id)
     with shell(world.box, server_id) as guest:
@@ -133,14 +100,6 @@ def test_a_paste_is_cancelled_and_refused_before_its_first_key(admin: Person, wo
     assert events[-6:] == [(CTRL, True), (ALT, True), (DELETE, True), (DELETE, False), (ALT, False), (CTRL, False)]
     assert 0 < len(events) < 9000
     assert held(events) == set()
-
-
-def held(events: Sequence[Event]) -> set[int]:
-    """The keys that are down at the end."""
-    down: set[int] = set()
-    for code, is_down in events:
-        (down.add if is_down else down.discard)(code)
-    return down
 
 
 def test_several_look_at_one_screen_one_of_them_full_screen(admin: Person, visit: Visit, server_id: str) -> None:

@@ -135,7 +135,7 @@ def test_a_download_is_written_as_it_comes_and_an_early_end_leaves_no_part(
     admin.do("disk", "Download")
     expect(bar).not_to_have_attribute("aria-valuenow", "0")
     world.box.kill()
-    expect(running.get_by_role("alert")).to_contain_text("The download broke off.")
+    expect(running.get_by_role("alert")).to_contain_text("The download broke off. The service does not answer.")
     world.box.start().ready()
     assert admin.page.evaluate(SAVED, "disk.img") == sha256(b"").hexdigest()
     slow_down(admin, -1)

@@ -4,6 +4,7 @@
  * user chooses, the bytes go there as they come; other browsers keep them until the end, so there is a limit.
  */
 import { signal } from "@preact/signals";
+import { ApiError } from "../../api/client.js";
 import * as api from "../../api/images.js";
 import { save } from "../../parts/save.js";
 import { sentence, toast, toastError } from "../../parts/toast.js";
@@ -57,7 +58,8 @@ export async function begin(image) {
     forget(image.id);
     toast("ok", t("download.done", { name }));
   } catch (error) {
-    if (!stop.signal.aborted) show({ image, received: 0, problem: sentence(error), stop });
+    const reason = error instanceof TypeError ? new ApiError(0, "network") : error;
+    if (!stop.signal.aborted) show({ image, received: 0, problem: sentence(reason), stop });
   }
 }
 
