@@ -58,8 +58,8 @@ HEAD = """\
 export const KEYS = %s.split(" ");
 
 /**
- * For each layout the characters of KEYS: alone, with Shift, with AltGr, with both.  A space is a key that types nothing,
- * and a combining character is a dead key.
+ * For each layout the characters of KEYS: alone, with Shift, with AltGr, with both.  A space is a key that types
+ * nothing, and a combining character is a dead key.
  * @type {Record<string, string[]>}
  */
 export const LAYOUTS = {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Text that is pasted into a real guest, and the keys that its kernel receives: a shell on the serial console reads them."""
+"""Text that is pasted into a real guest, and the keys that its kernel receives: read by a shell on the serial port."""
 
 import base64
 import gzip

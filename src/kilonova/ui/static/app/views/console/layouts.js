@@ -7,8 +7,8 @@
 export const KEYS = "Backquote Digit1 Digit2 Digit3 Digit4 Digit5 Digit6 Digit7 Digit8 Digit9 Digit0 Minus Equal KeyQ KeyW KeyE KeyR KeyT KeyY KeyU KeyI KeyO KeyP BracketLeft BracketRight KeyA KeyS KeyD KeyF KeyG KeyH KeyJ KeyK KeyL Semicolon Quote Backslash IntlBackslash KeyZ KeyX KeyC KeyV KeyB KeyN KeyM Comma Period Slash IntlRo".split(" ");
 
 /**
- * For each layout the characters of KEYS: alone, with Shift, with AltGr, with both.  A space is a key that types nothing,
- * and a combining character is a dead key.
+ * For each layout the characters of KEYS: alone, with Shift, with AltGr, with both.  A space is a key that types
+ * nothing, and a combining character is a dead key.
  * @type {Record<string, string[]>}
  */
 export const LAYOUTS = {
