@@ -15,9 +15,9 @@ pytestmark = pytest.mark.live
 
 Visit = Callable[..., Person]
 
-CTRL, ALT, DELETE = 29, 56, 111
+CTRL, ALT, DELETE, CAPS_LOCK = 29, 56, 111, 58
 LONG = 1000
-"""Characters of the longest text: more keys than QEMU keeps.  tests/browser/long_paste.py has the longest of all."""
+"""Characters of the longest text here, more than QEMU keeps.  tests/browser/long_paste.py has the longest of all."""
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +99,7 @@ def test_a_paste_is_cancelled_and_refused_before_its_first_key(admin: Person, wo
         events = guest.events()
     assert events[-6:] == [(CTRL, True), (ALT, True), (DELETE, True), (DELETE, False), (ALT, False), (CTRL, False)]
     assert 0 < len(events) < 9000
+    assert events.count((CAPS_LOCK, True)) % 2 == 0
     assert held(events) == set()
 
 

@@ -3,10 +3,11 @@
 
 export const consoles = {
   "paste.layout": "Keyboard layout of the guest",
-  "paste.layout.hint": "The page types the text key by key. The guest must have this layout, and its Caps Lock must be off.",
+  "paste.layout.hint": "The page types the text key by key, so the guest must have this layout.",
   "paste.missing": "This layout has no keys for: {characters}",
   "paste.progress": "Typing",
   "paste.rest": "{done} of {all} characters, {time} left",
+  "paste.unread": "The guest has not read its keyboard for 30 seconds, so the page stopped typing.",
   "paste.lost": "The connection ended after {count} characters. The text is here again when you open the dialog anew.",
 
   "layout.be": "Belgian",

@@ -10,7 +10,7 @@ import { Progress } from "../../parts/meter.js";
 import { stored } from "../../state/stored.js";
 import { duration, known, t } from "../../words/index.js";
 import { LAYOUTS } from "./layouts.js";
-import { missing, strokes, timeOf, type } from "./typing.js";
+import { missing, portions, timeOf, type } from "./typing.js";
 
 /** @typedef {import("@novnc/novnc").default} Viewer */
 
@@ -25,7 +25,7 @@ export const openPaste = (viewer) => openDialog(() => html`<${Paste} viewer=${vi
 
 /** @param {{ viewer: Viewer }} props */
 function Paste({ viewer }) {
-  const plan = useSignal(/** @type {import("./typing.js").Stroke[][]} */ ([]));
+  const plan = useSignal(/** @type {import("./typing.js").Portion[]} */ ([]));
   const done = useSignal(0);
   const stop = useSignal(new AbortController());
   useEffect(() => {
@@ -42,8 +42,9 @@ function Paste({ viewer }) {
     send: async ({ text, layout }) => {
       draft = text;
       usual.value = layout;
-      plan.value = strokes(text, layout);
-      await type(viewer, plan.value, { signal: stop.peek().signal, tell: (count) => (done.value = count) });
+      plan.value = portions(text, layout);
+      done.value = 0;
+      await type(keyboardOf(viewer), plan.value, { signal: stop.peek().signal, tell: (count) => (done.value = count), unread: t("paste.unread") });
       draft = "";
       closeDialog();
     },
@@ -61,12 +62,15 @@ function Paste({ viewer }) {
     <//>`;
 }
 
-/** @param {{ plan: import("./typing.js").Stroke[][], done: number }} props */
+/** @param {{ plan: import("./typing.js").Portion[], done: number }} props */
 function Typing({ plan, done }) {
-  const all = plan.length - 1;
-  const rest = duration("1970-01-01", new Date(timeOf(plan.slice(done))).toISOString());
+  const all = plan.reduce((sum, { characters }) => sum + characters, 0);
+  const rest = duration("1970-01-01", new Date((timeOf(plan) * (all - done)) / all).toISOString());
   return html`<${Progress} label=${t("paste.progress")} done=${done} total=${all} /><p class="dim">${t("paste.rest", { done, all, time: rest })}</p>`;
 }
+
+/** @param {Viewer} viewer @returns {import("./typing.js").Keyboard} */
+const keyboardOf = (viewer) => ({ sendKey: (keysym, code, down) => viewer.sendKey(keysym, code, down), capsLock: () => viewer._remoteCapsLock });
 
 /** Errors of a text that the layout cannot type. @param {import("../../parts/form.js").Values} values @returns {Record<string, string>} */
 function untypable({ text, layout }) {

@@ -1,19 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
-/** How a text is typed on the keyboard of a guest: the keys of each character in the guest's layout, at the pace of QEMU. */
+/** How a text is typed on the keyboard of a guest: the keys of each character in the guest's layout, as fast as it reads. */
 import { KEYS, LAYOUTS } from "./layouts.js";
 
 /** @typedef {{ code: string, level: number }} Key `level`: 1 with Shift, 2 with AltGr, 3 with both */
 /** @typedef {{ code: string, keysym: number, down: boolean }} Stroke `keysym`: X11's number, for a server that takes no codes; 0 is none */
-/** @typedef {{ sendKey: (keysym: number, code: string, down: boolean) => void }} Keyboard */
-
+/** @typedef {{ strokes: Stroke[], characters: number }} Portion what the keyboard of a guest keeps at once; it holds no key at its end */
 /**
- * QEMU's VNC server gives the guest one event of a key every 10 ms.  It keeps some 340 events that wait, and drops further
- * ones without a word (QEMU: ui/vnc.c, key-delay-ms; ui/input.c, queue_limit).
+ * @typedef {object} Keyboard
+ * @property {(keysym: number, code: string, down: boolean) => void} sendKey
+ * @property {() => boolean | null} capsLock whether its lamp is lit, as the guest has set it; null when the server does not report it
  */
-const EVENT_MS = 11;
-const MOST_WAITING = 100;
-const TICK_MS = 50;
 
+/** A keyboard of a PC keeps 16 bytes that the guest has not read, and drops further ones without a word (QEMU: hw/input/ps2.c). */
+const MOST_BYTES = 12;
+/** QEMU's VNC server passes one event of a key every 10 ms to the keyboard (ui/vnc.c, key-delay-ms). */
+const EVENT_MS = 10;
+/** The same for a guest that does not report what it has read: it may stand still for a third of a second. */
+const UNREAD_EVENT_MS = 25;
+const LOOK_MS = 10;
+const FIRST_ANSWER_MS = 1500;
+const MOST_ANSWER_MS = 30000;
+/** Four events and the way to the guest and back, twice. */
+const ANSWER_MS = 70;
+
+const CAPS_LOCK = { code: "CapsLock", keysym: 0xffe5 };
 const MODIFIERS = [{ level: 1, code: "ShiftLeft", keysym: 0xffe1 }, { level: 2, code: "AltRight", keysym: 0xfe03 }];
 const UNICODE = 0x01000000;
 /** Keysyms of characters that are none of Unicode's there. @type {Record<string, number>} */
@@ -31,57 +41,104 @@ export function missing(text, layout) {
 }
 
 /**
- * The events of the keys for each character, and at the end those that release what is held.
+ * The events of the keys, in portions.
  * @param {string} text without missing characters
  * @param {string} layout
- * @returns {Stroke[][]}
+ * @returns {Portion[]}
  */
-export function strokes(text, layout) {
+export function portions(text, layout) {
   const keys = keysOf(layout);
-  let held = 0;
-  /** @param {number} level @returns {Stroke[]} */
-  const hold = (level) => {
-    const changed = MODIFIERS.filter((each) => (held ^ level) & each.level).map(({ code, keysym, level: own }) => ({ code, keysym, down: (level & own) !== 0 }));
-    held = level;
-    return changed.sort((a, b) => Number(a.down) - Number(b.down));
+  /** @type {Portion[]} */
+  const found = [];
+  let open = { strokes: /** @type {Stroke[]} */ ([]), characters: 0, held: 0 };
+  const close = () => {
+    if (open.characters > 0) found.push({ strokes: [...open.strokes, ...change(open.held, 0)], characters: open.characters });
+    open = { strokes: [], characters: 0, held: 0 };
   };
-  const found = [...typed(text)].map((character) =>
-    (combination(keys, character) ?? []).flatMap((key, index, all) => {
-      const keysym = index === all.length - 1 ? keysymOf(character) : 0;
-      return [...hold(key.level), { code: key.code, keysym, down: true }, { code: key.code, keysym, down: false }];
-    }),
-  );
-  return [...found, hold(0)];
+  for (const character of typed(text)) {
+    const combined = combination(keys, character) ?? [];
+    if (bytes([...open.strokes, ...press(combined, character, open.held), ...change(3, 0)]) > MOST_BYTES) close();
+    open.strokes.push(...press(combined, character, open.held));
+    open.characters += 1;
+    open.held = combined.at(-1)?.level ?? 0;
+  }
+  close();
+  return found;
 }
+
+/** @param {Key[]} combined @param {string} character @param {number} held the level before @returns {Stroke[]} */
+const press = (combined, character, held) =>
+  combined.flatMap(({ code, level }, index) => {
+    const keysym = index === combined.length - 1 ? keysymOf(character) : 0;
+    const before = index === 0 ? held : (combined[index - 1]?.level ?? 0);
+    return [...change(before, level), { code, keysym, down: true }, { code, keysym, down: false }];
+  });
+
+/** The modifiers that differ between two levels, first those that go up. @param {number} from @param {number} to @returns {Stroke[]} */
+const change = (from, to) =>
+  MODIFIERS.filter((each) => (from ^ to) & each.level)
+    .map(({ code, keysym, level }) => ({ code, keysym, down: (to & level) !== 0 }))
+    .sort((a, b) => Number(a.down) - Number(b.down));
+
+/** What events need in the keyboard; AltGr has a prefix. @param {Stroke[]} strokes */
+const bytes = (strokes) => strokes.reduce((sum, { code }) => sum + (code === "AltRight" ? 2 : 1), 0);
 
 /**
- * Type strokes, no faster than the guest gets them.  Throws the signal's reason when it is aborted; modifiers are released then.
+ * Type portions, each when the guest has read the one before.  Throws the signal's reason when it is aborted, and an Error when the guest
+ * reads no more; no key is held then.
  * @param {Keyboard} keyboard
- * @param {Stroke[][]} all
- * @param {{ signal: AbortSignal, tell: (characters: number) => void }} how
+ * @param {Portion[]} all
+ * @param {{ signal: AbortSignal, tell: (characters: number) => void, unread: string }} how `unread`: the sentence of that error
  */
-export async function type(keyboard, all, { signal, tell }) {
-  const lift = () => MODIFIERS.forEach(({ keysym, code }) => keyboard.sendKey(keysym, code, false));
-  signal.addEventListener("abort", lift, { once: true });
-  let free = MOST_WAITING;
-  let then = performance.now();
-  for (const [index, character] of all.entries()) {
-    while (free < character.length && !signal.aborted) {
-      tell(index);
-      await new Promise((done) => setTimeout(done, TICK_MS));
-      const now = performance.now();
-      free = Math.min(MOST_WAITING, free + (now - then) / EVENT_MS);
-      then = now;
-    }
+export async function type(keyboard, all, { signal, tell, unread }) {
+  if (keyboard.capsLock()) tap(keyboard);
+  const answers = keyboard.capsLock() !== null && (await hasRead(keyboard, FIRST_ANSWER_MS, signal));
+  let done = 0;
+  for (const { strokes, characters } of all) {
     signal.throwIfAborted();
-    free -= character.length;
-    for (const { keysym, code, down } of character) keyboard.sendKey(keysym, code, down);
+    for (const { keysym, code, down } of strokes) keyboard.sendKey(keysym, code, down);
+    if (!answers) await pause(strokes.length * UNREAD_EVENT_MS);
+    else if (!(await hasRead(keyboard, MOST_ANSWER_MS, signal))) throw new Error(unread);
+    done += characters;
+    tell(done);
   }
-  signal.removeEventListener("abort", lift);
 }
 
-/** The time that strokes take, in milliseconds. @param {Stroke[][]} all */
-export const timeOf = (all) => all.reduce((sum, character) => sum + character.length, 0) * EVENT_MS;
+/** The time that portions take, in milliseconds. @param {Portion[]} all */
+export const timeOf = (all) => all.reduce((sum, { strokes }) => sum + strokes.length * EVENT_MS + ANSWER_MS, 0);
+
+/**
+ * Whether the guest has read everything: Caps Lock is pressed twice, and a guest that reads it sets the lamp, which the server reports.
+ * Caps Lock is off afterwards.
+ * @param {Keyboard} keyboard @param {number} most @param {AbortSignal} signal
+ */
+async function hasRead(keyboard, most, signal) {
+  let isLit = false;
+  tap(keyboard);
+  try {
+    isLit = await becomes(() => keyboard.capsLock() === true, most, signal);
+  } finally {
+    tap(keyboard);
+  }
+  return isLit && becomes(() => keyboard.capsLock() === false, most, signal);
+}
+
+/** @param {Keyboard} keyboard */
+function tap(keyboard) {
+  for (const down of [true, false]) keyboard.sendKey(CAPS_LOCK.keysym, CAPS_LOCK.code, down);
+}
+
+/** @param {() => boolean} condition @param {number} most @param {AbortSignal} signal */
+async function becomes(condition, most, signal) {
+  for (const begun = Date.now(); Date.now() - begun < most; await pause(LOOK_MS)) {
+    signal.throwIfAborted();
+    if (condition()) return true;
+  }
+  return false;
+}
+
+/** @param {number} time in milliseconds */
+const pause = (time) => new Promise((done) => setTimeout(done, time));
 
 /** The keys of a layout, by what they type. @param {string} layout @returns {Map<string, Key>} */
 function keysOf(layout) {
