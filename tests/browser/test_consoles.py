@@ -16,8 +16,10 @@ pytestmark = pytest.mark.live
 Visit = Callable[..., Person]
 
 CTRL, ALT, DELETE, CAPS_LOCK = 29, 56, 111, 58
-LONG = 1000
+LONG = 400
 """Characters of the longest text here, more than QEMU keeps.  tests/browser/long_paste.py has the longest of all."""
+MOST_MS = 20 * 60_000
+"""A machine under load is slow, and no text is judged by the clock."""
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +75,7 @@ def test_text_is_pasted_whole_in_the_layout_of_the_guest(admin: Person, world: W
             whole = (text * LONG)[:LONG] if layout == "de" else text
             guest.listen()
             paste(admin, whole, name)
-            expect(admin.page.get_by_role("dialog")).to_have_count(0, timeout=LONG * 60)
+            expect(admin.page.get_by_role("dialog")).to_have_count(0, timeout=MOST_MS)
             end(admin, screen)
             assert read(guest, layout) == whole
 
