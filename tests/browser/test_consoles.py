@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Generator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Dialog, Page, expect
 
 from tests.browser.guest import TEXTS, end, held, open_screen, paste, read, shell
 from tests.browser.people import Person, World
@@ -50,7 +50,12 @@ def test_commands_are_typed_into_the_terminal_and_its_output_stays_there(admin: 
     admin.context.grant_permissions(["clipboard-read", "clipboard-write"])
     admin.page.evaluate("navigator.clipboard.writeText('mine')")
     questions: list[str] = []
-    admin.page.on("dialog", lambda dialog: (questions.append(dialog.message), dialog.dismiss()))
+
+    def dismiss(dialog: Dialog) -> None:
+        questions.append(dialog.message)
+        dialog.dismiss()
+
+    admin.page.on("dialog", dismiss)
     # A title, the clipboard, a colour and a link.
     keyboard.type(r"printf '\033]0;evil\007\033]52;c;ZXZpbA==\007\033[38;2;1;2;3mcol%s\033[0m\n' oured" + "\n")
     expect(admin.page.get_by_text("coloured").first).to_be_visible()

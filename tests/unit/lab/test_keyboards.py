@@ -5,17 +5,19 @@ import json
 import subprocess
 from collections.abc import Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lab import keyboards
+import kilonova
 from lab.common import LabError
 from lab.counting import cannot_run
 from lab.keyboards import KEYS, LAYOUTS, OTHER_KEYS
 from lab.vendor import node
 from lab.xkb import Keyboard
 
+TYPING = Path(kilonova.__file__).parent / "ui/static/app/views/console/typing.js"
 CODES: Mapping[str, int] = {**KEYS, **OTHER_KEYS}
 ASCII = "".join(map(chr, range(0x20, 0x7F))) + "\t\n"
 ACCENTED = "".join(map(chr, range(0xA1, 0x250)))
@@ -55,7 +57,7 @@ console.log(JSON.stringify(answers));
 def answers() -> Mapping[str, Any]:
     """What the page makes of all characters that may be in a layout, and of accents on their own."""
     texts = {name: ASCII + NATIONAL[name] + ACCENTED + "e\u0301\u0301x漢\r\nA\rb" for name in LAYOUTS}
-    program = PROGRAM % json.dumps(keyboards.TARGET.with_name("typing.js").as_uri())
+    program = PROGRAM % json.dumps(TYPING.as_uri())
     argv = [node(), "--input-type=module", "--eval", program, json.dumps(texts)]
     done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
