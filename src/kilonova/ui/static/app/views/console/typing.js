@@ -57,10 +57,11 @@ export function portions(text, layout) {
   };
   for (const character of typed(text)) {
     const combined = combination(keys, character) ?? [];
-    if (bytes([...open.strokes, ...press(combined, character, open.held), ...change(3, 0)]) > MOST_BYTES) close();
+    const level = combined.at(-1)?.level ?? 0;
+    if (bytes([...open.strokes, ...press(combined, character, open.held), ...change(level, 0)]) > MOST_BYTES) close();
     open.strokes.push(...press(combined, character, open.held));
     open.characters += 1;
-    open.held = combined.at(-1)?.level ?? 0;
+    open.held = level;
   }
   close();
   return found;
