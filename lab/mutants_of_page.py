@@ -128,4 +128,11 @@ MUTANTS_OF_PAGE: Sequence[Mutant] = (
         "if (!stop.signal.aborted) show(",
         "show(",
     ),
+    one(
+        "a page for administrators says so",
+        f"{BROWSER}/test_hosts.py::test_a_member_has_no_link_to_these_pages_and_an_address_says_why",
+        f"{APP}/app.js",
+        "if (!page.admin || isAdmin.value) return",
+        "if (page) return",
+    ),
 )

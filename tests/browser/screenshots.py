@@ -66,6 +66,12 @@ def test_pictures(visit: Visit, world: World) -> None:
     person.open(f"/servers/{server_id}")
     expect(person.page.get_by_label("The last hour").get_by_text("CPU", exact=True)).to_be_visible()
     take(person, "server")
+    host = world.box.node()["service"]["host"]
+    person.open(f"/hosts/{host}")
+    expect(
+        person.page.get_by_role("region", name="What the doctor finds").get_by_text("without a problem")
+    ).to_be_visible()
+    take(person, "host")
 
 
 def take(person: Person, name: str) -> None:

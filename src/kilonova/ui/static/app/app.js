@@ -67,9 +67,15 @@ function Outlet() {
   if (path === "/") return null;
   for (const page of PAGES) {
     const found = match(page.path, path);
-    if (found && (!page.path.includes(":") || !PAGES.some((each) => each.path === path))) return html`<${Lazy} key=${page.path} page=${page} found=${found} />`;
+    if (found && (!page.path.includes(":") || !PAGES.some((each) => each.path === path))) return show(page, found);
   }
   return html`<div class="empty"><h1>${t("missing.title")}</h1><p>${t("missing.text", { path })}</p><p><a href=${link(START)}>${t("nav.servers")}</a></p></div>`;
+}
+
+/** A page whose requests would be refused says so at once. @param {import("./pages.js").PageEntry} page @param {Record<string, string>} found */
+function show(page, found) {
+  if (!page.admin || isAdmin.value) return html`<${Lazy} key=${page.path} page=${page} found=${found} />`;
+  return html`<div class="empty"><h1>${t("forbidden.title")}</h1><p>${t("forbidden.text")}</p><p><a href=${link(START)}>${t("nav.servers")}</a></p></div>`;
 }
 
 /** Pages whose code is here. @type {Map<Function, (props: any) => any>} */

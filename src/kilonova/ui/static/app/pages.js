@@ -27,6 +27,11 @@ export const PAGES = [
   { path: "/groups", load: () => import("./views/groups/list.js"), nav: "nav.groups", icon: "group" },
   { path: "/groups/:id", load: () => import("./views/groups/group.js") },
   { path: "/quotas", load: () => import("./views/quotas/quotas.js"), nav: "nav.quotas", icon: "quota" },
+  { path: "/hosts", load: () => import("./views/hosts/list.js"), nav: "nav.hosts", icon: "host", admin: true },
+  { path: "/hosts/:host", load: () => import("./views/hosts/host.js"), admin: true },
+  { path: "/services", load: () => import("./views/services/list.js"), nav: "nav.services", icon: "service", admin: true },
+  { path: "/aggregates", load: () => import("./views/aggregates/list.js"), nav: "nav.aggregates", icon: "aggregate", admin: true },
+  { path: "/aggregates/:id", load: () => import("./views/aggregates/aggregate.js"), admin: true },
 ];
 
 export const START = "/servers";

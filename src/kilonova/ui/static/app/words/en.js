@@ -74,6 +74,8 @@ export const en = {
 
   "missing.title": "There is no such page",
   "missing.text": "No page has the address {path}.",
+  "forbidden.title": "This page is for administrators",
+  "forbidden.text": "You are logged in without the role admin. Choose a project in which you have it, or log in as another user.",
 
   "nav.label": "Pages",
   "nav.open": "Pages",
@@ -85,6 +87,9 @@ export const en = {
   "nav.networks": "Networks",
   "nav.groups": "Server groups",
   "nav.quotas": "Quotas and usage",
+  "nav.hosts": "Hosts",
+  "nav.services": "Services",
+  "nav.aggregates": "Aggregates",
 
   "page.up": "Above",
   "palette.title": "Find",
