@@ -7,7 +7,7 @@ them.
 
 from kilonova.api.http.microversion import MIN
 from kilonova.api.http.route import DefaultPolicy, Route, Service
-from kilonova.api.ui import events, session
+from kilonova.api.ui import events, notifications, permissions, session
 from kilonova.api.ui.changes import MEDIA_TYPE
 from kilonova.api.ui.feed import EventFeed
 from kilonova.api.ui.files import Files
@@ -29,6 +29,10 @@ def service(assets: Assets, feed: EventFeed, sampler: Sampler) -> Service:
             Route("GET", "/events", streams.stream, events.RULE, DefaultPolicy.READER, query=events.QUERY, strict=MIN,
                 gives=MEDIA_TYPE),
             Route("GET", "/api/servers/{server_id}/figures", sampler.show, RULE, DefaultPolicy.READER),
+            Route("GET", "/api/notifications", notifications.show, notifications.RULE, DefaultPolicy.ADMIN,
+                query=notifications.QUERY, strict=MIN),
+            Route("GET", "/api/roles/{role_id}/permissions", permissions.show, permissions.RULE,
+                DefaultPolicy.IDENTITY_ADMIN),
             Route("GET", "/{path*}", files.index, "ui", DefaultPolicy.ANYBODY, gives="text/html"),
         ),
         open=True,
