@@ -67,10 +67,15 @@ function Outlet() {
   if (path === "/") return null;
   for (const page of PAGES) {
     const found = match(page.path, path);
-    if (found && (!page.path.includes(":") || !PAGES.some((each) => each.path === path))) return html`<${Lazy} key=${page.path} page=${page} found=${found} />`;
+    if (!found || (page.path.includes(":") && PAGES.some((each) => each.path === path))) continue;
+    return page.admin && !isAdmin.value ? html`<${Forbidden} />` : html`<${Lazy} key=${page.path} page=${page} found=${found} />`;
   }
   return html`<div class="empty"><h1>${t("missing.title")}</h1><p>${t("missing.text", { path })}</p><p><a href=${link(START)}>${t("nav.servers")}</a></p></div>`;
 }
+
+const Forbidden = () => html`
+  <div class="empty"><h1>${t("nav.forbidden")}</h1><p>${t("nav.forbidden.text", { project: subject.value?.project?.name ?? t("project.none") })}</p>
+    <p><a href=${link(START)}>${t("nav.servers")}</a></p></div>`;
 
 /** Pages whose code is here. @type {Map<Function, (props: any) => any>} */
 const loaded = new Map();

@@ -27,9 +27,10 @@ const REFUSED_FIELD = /field\/attribute ([\w.:-]+?)\.? (.*)/s;
  * @param {(values: Values) => Promise<unknown>} options.send
  * @param {Record<string, string>} [options.paths] from the path of a field in the API, or its beginning, to the name of a field
  * @param {(values: Values) => Record<string, string>} [options.check] errors that are found before a request
+ * @param {string} [options.taken] the name of a field: a conflict (409) that names its value is shown there
  * @returns {Form}
  */
-export function useForm({ initial, send, paths = {}, check = () => ({}) }) {
+export function useForm({ initial, send, paths = {}, check = () => ({}), taken = "" }) {
   const values = useSignal(initial);
   const errors = useSignal(/** @type {Record<string, string>} */ ({}));
   const busy = useSignal(false);
@@ -46,7 +47,7 @@ export function useForm({ initial, send, paths = {}, check = () => ({}) }) {
     errors.value = check(values.value);
     if (Object.keys(errors.value).length === 0) {
       busy.value = true;
-      errors.value = await send(values.value).then(() => ({}), (error) => refusal(error, paths)).finally(() => (busy.value = false));
+      errors.value = await send(values.value).then(() => ({}), (error) => refusal(error, paths, { [taken]: values.value[taken] })).finally(() => (busy.value = false));
     }
     if (Object.keys(errors.value).length > 0) requestAnimationFrame(() => focusError(form));
   };
@@ -62,8 +63,13 @@ function focusError(form) {
  * Where an error belongs.
  * @param {unknown} error
  * @param {Record<string, string>} paths
+ * @param {Values} taken values that a conflict may name, by the field
  */
-function refusal(error, paths) {
+function refusal(error, paths, taken) {
+  if (error instanceof ApiError && error.status === 409) {
+    const name = Object.keys(taken).find((each) => taken[each] && error.message.includes(taken[each]));
+    return { [name ?? ""]: sentence(error) };
+  }
   const found = error instanceof ApiError ? REFUSED_FIELD.exec(error.message) : null;
   const path = found?.[1] ?? "";
   const known = Object.keys(paths).filter((each) => path === each || path.startsWith(`${each}.`)).sort((a, b) => b.length - a.length)[0];
@@ -80,7 +86,7 @@ export const missing = (values, names) => Object.fromEntries(names.filter((name)
  * @property {Form} form
  * @property {string} name
  * @property {string} label
- * @property {"text" | "password" | "number" | "textarea" | "select" | "checkbox"} [type]
+ * @property {"text" | "password" | "number" | "datetime-local" | "textarea" | "select" | "checkbox"} [type]
  * @property {any} [hint]
  * @property {Option[]} [options] of a select
  * @property {boolean} [required]

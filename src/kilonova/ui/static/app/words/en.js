@@ -85,6 +85,13 @@ export const en = {
   "nav.networks": "Networks",
   "nav.groups": "Server groups",
   "nav.quotas": "Quotas and usage",
+  "nav.projects": "Projects",
+  "nav.users": "Users",
+  "nav.roles": "Roles",
+  "nav.notifications": "Notifications",
+  "nav.account": "Your account",
+  "nav.forbidden": "This page is for administrators",
+  "nav.forbidden.text": "Your roles in the project {project} do not permit it. Choose another project in the bar above, or ask an administrator.",
 
   "page.up": "Above",
   "palette.title": "Find",
