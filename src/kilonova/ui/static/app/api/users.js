@@ -22,7 +22,7 @@ export const remove = (id) => request("identity", "DELETE", path(id));
 
 /** Change a password by the present one.  All tokens of the user end. @param {string} id @param {string} original @param {string} password */
 export const changePassword = (id, original, password) =>
-  request("identity", "POST", `${path(id)}/password`, { body: { user: { original_password: original, password } } });
+  request("identity", "POST", `${path(id)}/password`, { body: { user: { original_password: original, password } }, hasPassword: true });
 
 /** @param {string} id @returns {Promise<{ id: string, name: string }[]>} */
 export const groups = async (id) => (await request("identity", "GET", `${path(id)}/groups`)).data.groups;

@@ -4,7 +4,7 @@ import * as api from "../../api/credentials.js";
 import { html } from "../../html.js";
 import { Copy } from "../../parts/copy.js";
 import { closeDialog, Dialog, openDialog } from "../../parts/dialog.js";
-import { Field, missing, useForm } from "../../parts/form.js";
+import { Field, missing, nameTaken, useForm } from "../../parts/form.js";
 import { FormDialog } from "../../parts/formdialog.js";
 import { subject } from "../../state/session.js";
 import { t } from "../../words/index.js";
@@ -26,7 +26,7 @@ function Create({ changed }) {
   const roles = me?.roles ?? [];
   const form = useForm({
     initial: { name: "", description: "", end: "", unrestricted: false, ...Object.fromEntries(roles.map((role) => [ROLE + role, true])) },
-    paths: PATHS, taken: "name",
+    paths: PATHS, fieldOf: nameTaken,
     check: (values) => ({ ...missing(values, ["name"]), ...(chosenRoles(values).length === 0 && { roles: t("credential.roles.none") }) }),
     send: async (values) => {
       const made = await api.create(me?.user.id ?? "", {

@@ -18,6 +18,7 @@ function ChangePassword() {
   const form = useForm({
     initial: { original: "", password: "", again: "" },
     paths: { "user.password": "password", "user.original_password": "original" },
+    fieldOf: (error) => (error.status === 401 ? "original" : undefined),
     check: (values) => ({ ...checkPasswords(values), ...missing(values, ["original", "password", "again"]) }),
     send: async ({ original, password }) => {
       if (!me) return;

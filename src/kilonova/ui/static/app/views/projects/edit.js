@@ -3,7 +3,7 @@
 import * as api from "../../api/projects.js";
 import { html } from "../../html.js";
 import { closeDialog, openDialog } from "../../parts/dialog.js";
-import { Field, missing, useForm } from "../../parts/form.js";
+import { Field, missing, nameTaken, useForm } from "../../parts/form.js";
 import { ask, FormDialog } from "../../parts/formdialog.js";
 import { toast } from "../../parts/toast.js";
 import { t } from "../../words/index.js";
@@ -23,7 +23,7 @@ export const openEdit = (project, changed) => openDialog(() => html`<${Edit} pro
 function Create({ changed }) {
   const form = useForm({
     initial: BLANK,
-    paths: PATHS, taken: "name",
+    paths: PATHS, fieldOf: nameTaken,
     check: (values) => missing(values, ["name"]),
     send: async ({ name, description, enabled }) => {
       await api.create({ name, description, enabled });
@@ -42,7 +42,7 @@ function Create({ changed }) {
 function Edit({ project, changed }) {
   const form = useForm({
     initial: { name: project.name, description: project.description, enabled: project.enabled },
-    paths: PATHS, taken: "name",
+    paths: PATHS, fieldOf: nameTaken,
     check: (values) => missing(values, ["name"]),
     send: async (values) => {
       await api.update(project.id, changes(project, values));

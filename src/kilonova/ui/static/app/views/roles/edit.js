@@ -3,7 +3,7 @@
 import * as api from "../../api/roles.js";
 import { html } from "../../html.js";
 import { closeDialog, openDialog } from "../../parts/dialog.js";
-import { Field, missing, useForm } from "../../parts/form.js";
+import { Field, missing, nameTaken, useForm } from "../../parts/form.js";
 import { ask, FormDialog } from "../../parts/formdialog.js";
 import { t } from "../../words/index.js";
 
@@ -20,7 +20,7 @@ export const openEdit = (role, changed) => openDialog(() => html`<${Edit} role=$
 function Edit({ role, changed }) {
   const form = useForm({
     initial: { name: role?.name ?? "", description: role?.description ?? "" },
-    paths: PATHS, taken: "name",
+    paths: PATHS, fieldOf: nameTaken,
     check: (values) => missing(values, ["name"]),
     send: async ({ name, description }) => {
       const fields = { name, description: description || null };

@@ -6,7 +6,7 @@ import * as api from "../../api/users.js";
 import { html } from "../../html.js";
 import { Command } from "../../parts/copy.js";
 import { closeDialog, openDialog } from "../../parts/dialog.js";
-import { Field, missing, useForm } from "../../parts/form.js";
+import { Field, missing, nameTaken, useForm } from "../../parts/form.js";
 import { FormDialog } from "../../parts/formdialog.js";
 import { toast, toastError } from "../../parts/toast.js";
 import { roles } from "../../state/people.js";
@@ -26,7 +26,7 @@ function Create({ changed }) {
   useEffect(() => void Promise.all([roles.refresh(), everyProject.refresh()]), []);
   const form = useForm({
     initial: BLANK,
-    paths: PATHS, taken: "name",
+    paths: PATHS, fieldOf: nameTaken,
     check: (values) => ({ ...checkPasswords(values), ...missing(values, ["name", "password", "again"]) }),
     send: async (values) => {
       await create(values);

@@ -4,7 +4,7 @@ import { useEffect } from "preact/hooks";
 import * as api from "../../api/users.js";
 import { html } from "../../html.js";
 import { closeDialog, openDialog } from "../../parts/dialog.js";
-import { Field, missing, useForm } from "../../parts/form.js";
+import { Field, missing, nameTaken, useForm } from "../../parts/form.js";
 import { ask, FormDialog } from "../../parts/formdialog.js";
 import { toast } from "../../parts/toast.js";
 import { everyProject, projectName } from "../../state/resources.js";
@@ -25,7 +25,7 @@ function Edit({ user, changed }) {
   const before = { name: user.name, email: user.email ?? "", description: user.description, project: user.default_project_id ?? "" };
   const form = useForm({
     initial: before,
-    paths: PATHS, taken: "name",
+    paths: PATHS, fieldOf: nameTaken,
     check: (values) => missing(values, ["name"]),
     send: async (values) => {
       const { name, email, description, project } = differing(before, values);
