@@ -7,6 +7,7 @@ from lab.mutant import Mutant, one
 
 APP = "ui/static/app"
 BROWSER = "tests/browser"
+PEOPLE = f"{BROWSER}/test_people.py"
 
 MUTANTS_OF_PAGE: Sequence[Mutant] = (
     one(
@@ -92,5 +93,33 @@ MUTANTS_OF_PAGE: Sequence[Mutant] = (
         f"{APP}/views/images/file.js",
         "if (kind) return",
         "if (!kind) return",
+    ),
+    one(
+        "a page for administrators",
+        f"{PEOPLE}::test_a_project_is_made_a_user_works_in_it_and_a_disabled_user_loses_the_session",
+        f"{APP}/app.js",
+        "page.admin && !isAdmin.value ?",
+        "page.admin && !page ?",
+    ),
+    one(
+        "the page logs in with its new password",
+        f"{PEOPLE}::test_a_user_changes_the_password_and_the_page_stays_logged_in",
+        f"{APP}/views/account/password.js",
+        "      await enterAgain(me, password);\n",
+        "      void enterAgain;\n",
+    ),
+    one(
+        "a wrong password does not end the session of the page",
+        f"{PEOPLE}::test_a_user_changes_the_password_and_the_page_stays_logged_in",
+        f"{APP}/api/users.js",
+        ", hasPassword: true",
+        "",
+    ),
+    one(
+        "notifications come by themselves",
+        f"{PEOPLE}::test_notifications_come_by_themselves_and_lead_to_their_server",
+        f"{APP}/views/notifications/follow.js",
+        "const stop = listen(() => (clearTimeout(timer), (timer = setTimeout(look, TOGETHER_MS))));",
+        "const stop = listen(() => clearTimeout(timer));",
     ),
 )

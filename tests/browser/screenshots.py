@@ -66,6 +66,19 @@ def test_pictures(visit: Visit, world: World) -> None:
     person.open(f"/servers/{server_id}")
     expect(person.page.get_by_label("The last hour").get_by_text("CPU", exact=True)).to_be_visible()
     take(person, "server")
+    administration(person, world)
+
+
+def administration(person: Person, world: World) -> None:
+    home = world.project("web")
+    for name in ("ann", "bob"):
+        world.member(home, name, "secret")
+    person.open(f"/projects/{home}")
+    expect(person.page.get_by_role("table", name="Roles in the project")).to_contain_text("bob")
+    take(person, "project")
+    person.open("/notifications")
+    expect(person.page.get_by_role("row").filter(has_text="instance.power_off.end")).to_be_visible()
+    take(person, "notifications")
 
 
 def take(person: Person, name: str) -> None:

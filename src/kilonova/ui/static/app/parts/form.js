@@ -73,8 +73,8 @@ function refusal(error, paths, fieldOf) {
   return name === undefined ? { "": sentence(error) } : { [name]: found?.[2] ?? sentence(error) };
 }
 
-/** A conflict that repeats the name is about the name: another thing has it. @param {ApiError} error @param {Values} values */
-export const nameTaken = (error, values) => (error.status === 409 && error.message.includes(values.name) ? "name" : undefined);
+/** Another thing has the name: the API repeats it. @param {ApiError} error @param {Values} values */
+export const nameTaken = (error, values) => (error.status === 409 && error.message.includes(` called ${values.name} `) ? "name" : undefined);
 
 /** Errors of fields that are empty. @param {Values} values @param {string[]} names @returns {Record<string, string>} */
 export const missing = (values, names) => Object.fromEntries(names.filter((name) => !values[name]).map((name) => [name, t("form.missing")]));

@@ -50,10 +50,13 @@ function Create({ changed }) {
 async function create({ name, password, email, description, project, role }) {
   const user = await api.create({ name, password, description, ...(email && { email }), ...(project && { default_project_id: project }) });
   toast("ok", t("user.create.done", { name }));
-  const chosen = roles.items.value?.find((each) => each.name === role);
-  if (!project || !chosen) return;
-  const assignment = { role: chosen, user, scope: { project: { id: project, name: projectName(project) } } };
-  await rolesApi.assign(assignment).catch((error) => toastError(t("user.role.refused", { name, role }), error));
+  if (project && role) await assign(user, project, role).catch((error) => toastError(t("user.role.refused", { name, role }), error));
+}
+
+/** @param {import("../../api/users.js").User} user @param {string} project @param {string} name of a role */
+async function assign(user, project, name) {
+  const role = (roles.items.value ?? await rolesApi.list()).find((each) => each.name === name) ?? { id: name, name };
+  await rolesApi.assign({ role, user, scope: { project: { id: project, name: projectName(project) } } });
 }
 
 /** @param {Values} values */
