@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the page's API shows to administrators only: notifications of all projects, and what the policy permits to roles."""
+"""What the page's API shows to administrators only: notifications of all projects, and the permissions of roles."""
 
 from pathlib import Path
 from typing import Any

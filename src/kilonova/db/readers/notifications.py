@@ -23,7 +23,7 @@ _WORK_LEFT = sa.select(
 
 _NUMBERED = sa.select(outbox.c.numbered).where(outbox.c.id == 1)
 _PUBLISHED = sa.select(outbox.c.published).where(outbox.c.id == 1)
-_WAITING = sa.or_(_NUMBER.is_(None), _NUMBER > sa.func.coalesce(_PUBLISHED.scalar_subquery(), 0))
+_WAITING = sa.or_(_NUMBER.is_(None), sa.func.coalesce(_PUBLISHED.scalar_subquery(), 0) < _NUMBER)
 _DELIVERY = sa.select(
     sa.func.coalesce(_NUMBERED.scalar_subquery(), 0),
     sa.func.coalesce(_PUBLISHED.scalar_subquery(), 0),
@@ -81,12 +81,12 @@ def find(snapshot: Snapshot, wanted: Wanted, limit: int) -> list[Numbered]:
 
 
 def _conditions(wanted: Wanted) -> Iterator[sa.ColumnElement[bool]]:
+    number, kind = notifications.c.number, notifications.c.event_type
     if wanted.after is not None:
-        yield _NUMBER > wanted.after
+        yield number > wanted.after
     if wanted.before is not None:
-        yield _NUMBER < wanted.before
+        yield number < wanted.before
     if wanted.event_type is not None:
-        kind = notifications.c.event_type
         yield sa.or_(kind == wanted.event_type, kind.startswith(f"{wanted.event_type}.", autoescape=True))
     if wanted.instance_id is not None:
         yield notifications.c.payload["uuid"].as_string() == wanted.instance_id
