@@ -39,7 +39,7 @@ export const assignmentKey = ({ role, user, group, scope }) => [role.id, user?.i
 const columns = (fixed, changed) => [
   ...(fixed.user ? [] : [holderColumn()]),
   ...(fixed.role ? [] : [roleColumn()]),
-  ...(fixed.project ? [] : [whereColumn()]),
+  ...(fixed.project ? [] : [whereColumn(fixed.user ? 1 : 2)]),
   {
     key: "actions", title: t("table.actions"), rank: 1, numeric: true,
     cell: (row) => (fixed.user && row.group ? html`<span class="dim">${holderName(row)}</span>`
@@ -52,5 +52,5 @@ const columns = (fixed, changed) => [
 export const holderColumn = () => ({ key: "name", title: t("assignment.who"), rank: 1, by: holderName, cell: holderLink });
 /** @returns {import("../../parts/table.js").Column<Assignment>} */
 export const roleColumn = () => ({ key: "role", title: t("people.role"), rank: 1, by: (row) => row.role.name, cell: (row) => roleLink(row.role) });
-/** @returns {import("../../parts/table.js").Column<Assignment>} */
-export const whereColumn = () => ({ key: "where", title: t("assignment.where"), rank: 1, by: (row) => scopeName(row.scope), cell: (row) => scopeLink(row.scope) });
+/** @param {1 | 2} rank 2 where a narrow window has no room beside who @returns {import("../../parts/table.js").Column<Assignment>} */
+export const whereColumn = (rank) => ({ key: "where", title: t("assignment.where"), rank, by: (row) => scopeName(row.scope), cell: (row) => scopeLink(row.scope) });

@@ -31,7 +31,7 @@ const searchText = (row) => [holderName(row), row.role.name, scopeName(row.scope
 
 /** @returns {import("../../parts/table.js").Column<Assignment>[]} */
 const columns = () => [
-  holderColumn(), roleColumn(), whereColumn(),
+  holderColumn(), roleColumn(), whereColumn(2),
   {
     key: "actions", title: t("table.actions"), rank: 1, numeric: true,
     cell: (row) => html`<button type="button" class="small danger" aria-label=${t("assignment.remove.of", { role: row.role.name, name: holderName(row), where: scopeName(row.scope) })}

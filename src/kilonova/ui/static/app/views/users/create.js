@@ -35,13 +35,14 @@ function Create({ changed }) {
     },
   });
   const { name, project, role } = form.values.value;
-  return html`<${FormDialog} heading=${t("users.create")} form=${form} submit=${t("create.submit")} command=${createCommand(form.values.value)}>
+  return html`<${FormDialog} heading=${t("users.create")} form=${form} submit=${t("create.submit")}>
     <${Field} form=${form} name="name" label=${t("server.name")} required focus />
     <div class="columns"><${PasswordFields} form=${form} /></div>
     <${AboutFields} form=${form} /><${HomeField} form=${form} />
     ${project && html`<${Field} form=${form} name="role" type="select" label=${t("user.role")} options=${[
       { value: "", text: t("none") }, ...(roles.items.value ?? []).map((each) => ({ value: each.name, text: each.name })),
     ]} />`}
+    <${Command} words=${createCommand(form.values.value)} />
     ${project && role && html`<${Command} words=${["openstack", "role", "add", "--user", name || "NAME", "--project", projectName(project), role]} />`}
   <//>`;
 }
