@@ -24,8 +24,9 @@ function Of({ server }) {
   return html`
     <${Listing} title=${t("nav.notifications")} command=${["kilonova", "notifications"]} rows=${now?.rows ?? null} error=${error.value} again=${read} columns=${columns()} sort="-number"
       searchText=${searchText} searchHint=${t("notifications.search")} buttons=${buttons} filter=${{ name: "type", label: t("notification.type"), of: kindOf, text: String }}
-      tools=${server && html`<button type="button" class="chip" aria-pressed="true" onClick=${() => setQuery({ server: null })}>${t("notifications.server", { id: server })}</button>`}
-      above=${now && html`<${DeliveryState} delivery=${now.delivery} />`} empty=${html`<h2>${t("notifications.empty")}</h2><p>${t("notifications.empty.text")}</p>`}
+      tools=${html`${server && html`<button type="button" class="chip" aria-pressed="true" onClick=${() => setQuery({ server: null })}>${t("notifications.server", { id: server })}</button>`}
+        ${now && html`<${DeliveryState} delivery=${now.delivery} />`}`}
+      empty=${html`<h2>${t("notifications.empty")}</h2><p>${t("notifications.empty.text")}</p>`}
       rowKey=${(/** @type {Notification} */ row) => String(row.number)} />`;
 }
 
@@ -40,8 +41,8 @@ const searchText = (row) => [row.event_type, row.publisher_id, row.priority, ...
 
 /** @param {{ delivery: Delivery }} props */
 const DeliveryState = ({ delivery: { numbered, waiting, waiting_since } }) => html`
-  <p class="dim" role="status">${waiting === 0 ? t("notifications.delivered", { number: numbered })
-    : t("notifications.waiting", { count: waiting, age: age(waiting_since) })}</p>`;
+  <span class="count" role="status">${waiting === 0 ? t("notifications.delivered", { number: numbered })
+    : t("notifications.waiting", { count: waiting, age: age(waiting_since) })}</span>`;
 
 /** @returns {import("../../parts/table.js").Column<Notification>[]} */
 const columns = () => [
