@@ -239,7 +239,7 @@ def test_notifications_come_by_themselves_and_lead_to_their_server(admin: Person
     server_id = world.server(name := world.name("noted"))
     ended = admin.page.get_by_role("row").filter(has_text="instance.create.end").filter(has_text=server_id)
     expect(ended).to_be_visible()
-    expect(admin.page.get_by_text("are delivered.")).to_be_visible()
+    expect(admin.page.get_by_text("Delivered up to number")).to_be_visible()
     world.server(world.name("other"))
     ended.get_by_role("link", name="instance.create.end").click()
     expect(admin.page.get_by_text(f'"uuid": "{server_id}"')).to_be_visible()

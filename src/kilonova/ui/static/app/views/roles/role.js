@@ -6,6 +6,7 @@ import { ApiError } from "../../api/client.js";
 import * as api from "../../api/roles.js";
 import { html } from "../../html.js";
 import { Badge } from "../../parts/badge.js";
+import { Icon } from "../../parts/icon.js";
 import { Empty, Facts, Failure, Loading, Page } from "../../parts/page.js";
 import { Table } from "../../parts/table.js";
 import { go, link } from "../../router.js";
@@ -58,7 +59,7 @@ function Permissions({ role }) {
       ${!value.value && !error.value && html`<${Loading} />`}
       ${value.value && html`
         <div class="toolbar">
-          <label class="search"><input type="search" aria-label=${t("role.permissions.search")} placeholder=${t("role.permissions.search")} value=${typed.value}
+          <label class="search"><${Icon} name="search" /><input type="search" aria-label=${t("role.permissions.search")} placeholder=${t("role.permissions.search")} value=${typed.value}
             onInput=${(/** @type {any} */ event) => (typed.value = event.currentTarget.value)} /></label>
           <button type="button" class="chip" aria-pressed=${String(every.value)} onClick=${() => (every.value = !every.value)}>${t("role.permissions.every")}</button>
         </div>
