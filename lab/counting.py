@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A pytest plugin: the last line counts tests run, skipped, and those that could not run on this machine.
+"""A pytest plugin: the last lines name each test that could not run here and each that failed, and count all tests.
+
+They come after everything that pytest prints, so that the end of a log says what failed, however long the output of the
+failed tests is.
 
 A live test calls `cannot_run(reason)` where what it needs is not there. That is not a pass: under CI (the
 environment variable CI is set and not "false" or "0") it makes the session fail. So does a session without
@@ -12,6 +15,8 @@ from typing import NoReturn
 import pytest
 
 PREFIX = "could not run: "
+REASON_LENGTH = 300
+"""The most characters of the reason of a failure in its line."""
 
 
 def cannot_run(reason: str) -> NoReturn:
@@ -31,9 +36,17 @@ class Counts:
         self.run: int = 0
         self.skipped: int = 0
         self.reasons: list[str] = []
+        self.failures: list[str] = []
+
+    def fail(self, report: pytest.TestReport | pytest.CollectReport, when: str | None) -> None:
+        """Note a failure as one line."""
+        place = "" if when == "call" else f" ({when})"
+        self.failures.append(f"{report.nodeid}{place}: {_failure(report)}")
 
     def add(self, report: pytest.TestReport) -> None:
         """Count one report; a test has up to three of them and counts once."""
+        if report.failed:
+            self.fail(report, report.when)
         if report.skipped and not hasattr(report, "wasxfail"):
             reason = _reason(report)
             if PREFIX in reason:
@@ -50,6 +63,16 @@ def _reason(report: pytest.TestReport) -> str:
     return str(report.longrepr or "")
 
 
+def _failure(report: pytest.TestReport | pytest.CollectReport) -> str:
+    """The first line of what was raised; without it, the first line that pytest marks as an error, or the last line."""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    text: str = str(crash.message) if crash is not None else report.longreprtext
+    lines = [line for line in text.splitlines() if line.strip()] or ["no reason"]
+    marked = [line[1:] for line in lines if line.startswith("E ")]
+    first = lines[0] if crash is not None else [*marked, lines[-1]][0]
+    return first.strip()[:REASON_LENGTH]
+
+
 class Plugin:
     """What hooks into pytest."""
 
@@ -59,6 +82,11 @@ class Plugin:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Count."""
         self.counts.add(report)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Note a file that is not collected."""
+        if report.failed:
+            self.counts.fail(report, "collection")
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -70,17 +98,16 @@ class Plugin:
         if (nothing or unproven) and session.exitstatus == 0:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """Name what could not run."""
-        for reason in self.counts.reasons:
-            terminalreporter.write_line(f"COULD NOT RUN {reason}")
-
     @pytest.hookimpl(trylast=True)
     def pytest_unconfigure(self, config: pytest.Config) -> None:
-        """Write the last line, below pytest's own summary."""
+        """Write the last lines, below pytest's own summary."""
         if config.option.collectonly:
             return
         counts = self.counts
+        for reason in counts.reasons:
+            print(f"COULD NOT RUN {reason}")
+        for failure in counts.failures:
+            print(f"FAILED {failure}")
         line = f"run {counts.run}, skipped {counts.skipped}, could not run {len(counts.reasons)}"
         if counts.reasons and under_ci():
             line += " (a failure under CI)"

@@ -53,6 +53,20 @@ MUTANTS_OF_READS: Sequence[Mutant] = (
         "write_instances.update_from(tx, None, ",
     ),
     one(
+        "the late end of an abandoned action changes no newer record",
+        "tests/contract/test_order_of_reads.py::test_the_late_end_of_an_abandoned_action_changes_no_newer_record",
+        "conductor/engine/reports.py",
+        "if reported.read is None or not reported.read.is_before(last):",
+        "if last is None or reported is not None:",
+    ),
+    one(
+        "the end of an action promises nothing about a state that it did not report",
+        "tests/contract/test_order_of_reads.py::test_the_late_end_of_an_abandoned_action_changes_no_newer_record",
+        "conductor/engine/reports.py",
+        "following.recorded and outcome.power == reported.power",
+        "following.recorded",
+    ),
+    one(
         "an end promises nothing that a reason can change",
         f"{DESK}::test_an_end_says_whether_its_state_is_recorded",
         "objects/states.py",

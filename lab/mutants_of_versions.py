@@ -48,7 +48,7 @@ MUTANTS_OF_VERSIONS: Sequence[Mutant] = (
     one(
         "an unknown power state is not a known one",
         f"{NEWER}::test_a_newer_power_state_is_shown_as_unknown_never_as_off",
-        "objects/states.py",
+        "objects/statuses.py",
         "if vm_state == VmState.ACTIVE and power_state not in KNOWN_POWER:",
         "if vm_state == VmState.ACTIVE and power_state is PowerState.NOSTATE:",
     ),

@@ -113,6 +113,7 @@ class PrivatePostgres:
 
     def freeze(self) -> None:
         """SIGSTOP the server and its children."""
+        os.kill(self.pid, signal.SIGSTOP)  # (a stopped server makes no further child)
         for pid in self._family():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGSTOP)

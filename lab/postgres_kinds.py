@@ -10,6 +10,8 @@ from lab.cloud import free_port
 from lab.common import LabError, run
 from lab.postgres import PrivatePostgres
 
+LOG_FILES = 3
+"""Files of the log, of 16 MiB each, that a server with a small disk has in store."""
 STANDBY = "standby1"
 """The name of a standby for `synchronous_standby_names`."""
 
@@ -46,6 +48,9 @@ def wait_for_standby(primary: PrivatePostgres) -> None:
     """From now on a commit of the server waits for its standby."""
     _ = primary.sql(f"ALTER SYSTEM SET synchronous_standby_names = '{STANDBY}'", "postgres")
     _ = primary.sql("SELECT pg_reload_conf()", "postgres")
+    while primary.sql("SHOW synchronous_standby_names", "postgres") != STANDBY:
+        time.sleep(0.02)
+    _ = primary.sql("CHECKPOINT", "postgres")  # (its process is the one that makes commits wait)
 
 
 class SmallPostgres(PrivatePostgres):
@@ -59,9 +64,15 @@ class SmallPostgres(PrivatePostgres):
         self._size_mib = size_mib
         self._holder: subprocess.Popen[bytes] | None = None
 
+    def keep_log(self) -> None:
+        """Prepare files of the log, so that on a full disk the tables are what cannot grow first."""
+        for _ in range(LOG_FILES):
+            _ = self.sql("SELECT pg_logical_emit_message(false, 'x', 'x'); SELECT pg_switch_wal()", "postgres")
+        _ = self.sql("CHECKPOINT", "postgres")  # it makes future files of the used ones
+
     def fill(self) -> None:
-        """Leave no room on the file system."""
-        with self._filler.open("wb", buffering=0) as file:
+        """Leave no room on the file system.  A repeat fills what the server has released since."""
+        with self._filler.open("ab", buffering=0) as file:
             try:
                 while file.write(b"x" * 4096):
                     pass

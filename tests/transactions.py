@@ -167,6 +167,13 @@ async def create(db: Database, side: Side) -> Any:
     )
 
 
+async def create_the_first(db: Database, side: Side) -> Any:
+    """Of a project without usage."""
+    return await _create(
+        db, make.instance(server(10 + side.number), project_id="p9"), side.action, f"req-of-{side.number}"
+    )
+
+
 async def create_with_key(db: Database, side: Side) -> Any:
     key = Idempotent("p1", "u1", "key", "fingerprint", f"answer {side.number}")
     asked = api.CreateServers(side.context, (make.instance(server(10 + side.number)),), idempotent=key)
@@ -202,6 +209,10 @@ async def expire(db: Database, _side: Side) -> Any:
 
 async def set_quotas(db: Database, side: Side) -> Any:
     return await db.write(quota.set_limits, api.SetQuotas("p1", {"instances": 3 + side.number}))
+
+
+async def permit_no_server(db: Database, _side: Side) -> Any:
+    return await db.write(quota.set_limits, api.SetQuotas("p9", {"instances": 0}))
 
 
 def one(fn: Callable[..., Any], *made: Callable[[Side], Any]) -> Case:
@@ -244,6 +255,7 @@ def _give_up(tx: Transaction) -> Any:
 
 CASES: Mapping[str, Case] = {
     "create": create,
+    "create the first": create_the_first,
     "create with a key": create_with_key,
     "create as many as fit": create_as_many_as_fit,
     "place": place_one,
@@ -324,6 +336,7 @@ CASES: Mapping[str, Case] = {
     ),
     "tags": one(server_edits.edit_tags, lambda side: api.EditTags(ACTIVE, 1, put=(f"tag {side.number}",)), same(NOW)),
     "set quotas": set_quotas,
+    "permit no server": permit_no_server,
     "key pair": one(keypairs.create_keypair, lambda side: replace(_KEY, name=f"key-{side.number}")),
     "group": one(server_groups.create, lambda side: _group(side.number), same(QUOTAS)),
     "delete a group": one(write_groups.delete, same(ServerGroupId("group-0"))),

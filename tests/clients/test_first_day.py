@@ -176,7 +176,7 @@ def serve(shell: Shell, block: Block, home: Path, uri: str) -> Path:
     with (home / "kilonova.conf").open("a") as config:
         config.write(f"[api]\nport = {free_port()}\n[libvirt]\nconnection_uri = {uri}\n")
     out, _ = shell.begin(block)
-    wait_for(lambda: "\nready\n" in out.read_text(), within_s=60, why=out.read_text)
+    wait_for(lambda: "\nready\n" in out.read_text(), why=out.read_text)
     assert not (missing := as_shown(block.shown, out.read_text(), str(home))), missing
     return out
 
@@ -195,7 +195,7 @@ def test_every_command_of_the_first_day(tmp_path: Path) -> None:
                 elif "not-run" not in block.how:
                     check(block, *(first if "first-terminal" in block.how else second).run(block), home)
             first.interrupt()
-            wait_for(lambda: "stopped; guests keep running" in service.read_text(), within_s=40, why=service.read_text)
+            wait_for(lambda: "stopped; guests keep running" in service.read_text(), why=service.read_text)
         assert daemon.guests() == {}
 
 

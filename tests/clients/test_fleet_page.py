@@ -141,6 +141,8 @@ class Machines:
         here = self.root / machine
         config = here / "etc/kilonova/kilonova.conf"
         words = ["--config-file", str(config)]
+        if (own := here / f"etc/kilonova/{program}.conf").exists() and own != config:
+            words += ["--config-file", str(own)]
         ready = f"{program} ready\n"
         if program == "nats-server":
             words, ready = ["-c", str(here / "etc/kilonova/nats/nats-server.conf")], "Server is ready"

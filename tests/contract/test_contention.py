@@ -10,10 +10,12 @@ from random import Random
 import pytest
 
 from kilonova.base.clock import SystemClock
+from kilonova.conductor import idempotency
 from kilonova.conductor.bootstrap import FirstAdmin
 from kilonova.conductor.hosts import register
 from kilonova.conductor.placement import place
 from kilonova.conductor.verbs import create
+from kilonova.config.quota import QuotaSettings
 from kilonova.db.postgres.contention import REMEMBERED_S, Contention
 from kilonova.db.postgres.database import PostgresDatabase
 from kilonova.db.postgres.failures import Kind
@@ -33,6 +35,7 @@ class SetClock(SystemClock):
         return self.at_s
 
 
+NO_LIMIT = QuotaSettings({"instances": -1, "cores": -1, "ram": -1, "metadata_items": 128})
 HOSTS = 3
 ROOM = 8
 """Servers for which each host has room."""
@@ -76,6 +79,23 @@ async def test_many_creates_at_once_are_all_placed_and_counted(
     assert await db.read(read_actions.unplaced) == []
     # Without running alone after a conflict there are hundreds.
     assert sum(one.repeated[Kind.CONFLICT] for one in conductors) < 4 * n
+
+
+async def test_creates_of_one_project_wait_for_each_other_and_none_runs_again(
+    conductors: tuple[PostgresDatabase, PostgresDatabase],
+) -> None:
+    """By 20 clients; all of them change the usage of the project."""
+    numbers = iter(range(100))
+
+    async def client(db: PostgresDatabase) -> None:
+        for number in numbers:
+            instance = make.instance(f"11111111-1111-4111-8111-{number:012}", wants_network=False)
+            request = CreateServers(make.context(f"req-{number}"), (instance,))
+            await db.write(idempotency.create, request, (ActionId(f"action-{number}"),), make.NOW, NO_LIMIT)
+
+    await asyncio.gather(*(client(conductors[number % 2]) for number in range(20)))
+    assert (await conductors[0].read(read_quotas.usage, "p1")).instances == 100
+    assert [one.repeated[Kind.CONFLICT] for one in conductors] == [0, 0]
 
 
 async def test_a_function_runs_alone_for_a_while_after_a_conflict() -> None:

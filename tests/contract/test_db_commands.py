@@ -23,6 +23,8 @@ from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers import instances as read_instances
 from kilonova.db.schema import metadata
 from kilonova.db.writers import aggregates as write_aggregates
+from kilonova.db.writers import notifications
+from kilonova.objects.notification import Notification
 from lab.postgres import PASSWORD
 from tests import make, postgres
 from tests.unit.conductor.desk import ONE, Desk
@@ -75,6 +77,19 @@ def test_an_upgrade_makes_the_schema_of_the_code(place: Place) -> None:
 
 def _is_engines_own(difference: object) -> bool:
     return isinstance(difference, tuple) and difference[0] == "remove_table" and difference[1].name == "server_runs"
+
+
+def test_notifications_have_more_serial_numbers_than_31_bits_count(place: Place) -> None:
+    place.run("upgrade")
+    most = 2**31 - 1
+    postgres.server().sql(f"SELECT setval('notifications_serial_seq', {most})", place.name)
+    db = postgres.opened(place.url)
+    for number in range(2):
+        notice = Notification(make.HOST, make.NOW, "type", "INFO", {})
+        make.run(db.write(notifications.insert, f"n-{number}", notice))
+    assert [one.id for one in make.run(db.write(notifications.number, False)).fresh] == ["n-0", "n-1"]
+    found = postgres.server().sql("SELECT min(serial), max(serial) FROM notifications", place.name)
+    assert found == f"{most + 1}|{most + 2}"
 
 
 def test_a_newer_database_is_left_alone(place: Place) -> None:

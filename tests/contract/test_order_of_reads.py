@@ -10,13 +10,14 @@ import pytest
 
 from kilonova.conductor.bootstrap import FirstAdmin
 from kilonova.conductor.engine import accept, hand_out, reports
-from kilonova.conductor.hosts import guests
+from kilonova.conductor.hosts import guests, register
 from kilonova.db.engine import Database
+from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import instances as read_instances
 from kilonova.objects.guest import ReadMark
 from kilonova.objects.ids import ActionId, AttemptId
 from kilonova.objects.leg import LegId
-from kilonova.objects.states import PowerState, Verb, VmState
+from kilonova.objects.states import ActionState, PowerState, Verb, VmState
 from kilonova.rpcapi import api_to_conductor as api
 from kilonova.rpcapi import host_to_conductor as host
 from kilonova.rpcapi.work import Fetch
@@ -78,6 +79,29 @@ async def test_the_end_of_an_action_is_newer_than_what_was_read_before_it(
     assert await recorded(two) == (VmState.SUSPENDED, PowerState.SUSPENDED, mark(12))
     assert await report(two, PowerState.RUNNING, 13)
     assert await recorded(one) == (VmState.ACTIVE, PowerState.RUNNING, mark(13))
+
+
+@pytest.mark.parametrize("taken_back", [True, False])
+async def test_the_late_end_of_an_abandoned_action_changes_no_newer_record(
+    conductors: tuple[Database, Database], *, taken_back: bool
+) -> None:
+    """The host is forced down and goes on: it reports its guest while nobody waits for the action."""
+    one, two = conductors
+    asked = api.AcceptAction(make.context("req-suspend"), ACTIVE, Verb.SUSPEND, params.requested(Verb.SUSPEND))
+    await one.write(accept.accept, asked, ActionId("suspend"), NOW)
+    await two.write(hand_out.hand_out, Fetch(H1, 1, AttemptId("attempt-2"), ()), NOW)
+    await one.write(register.operator_update, api.UpdateService("service-h1", forced_down=True), NOW)
+    assert await report(two, PowerState.PAUSED, 13)
+    assert await recorded(one) == (VmState.ERROR, PowerState.PAUSED, mark(13))
+    if taken_back:
+        await one.write(register.operator_update, api.UpdateService("service-h1", forced_down=False), NOW)
+    leg = LegId(ActionId("suspend"), 0)
+    finish = host.Finish(H1, leg, AttemptId("attempt-2"), True, PowerState.SUSPENDED, read=mark(12))
+    assert not (await one.write(reports.finish, finish, str, NOW)).recorded
+    assert (await one.read(read_actions.get, ActionId("suspend"))).state is ActionState.DONE
+    assert await recorded(two) == (VmState.PAUSED, PowerState.PAUSED, mark(13))
+    assert await report(two, PowerState.SUSPENDED, 14)
+    assert await recorded(one) == (VmState.SUSPENDED, PowerState.SUSPENDED, mark(14))
 
 
 @pytest.mark.parametrize("seed", range(4))

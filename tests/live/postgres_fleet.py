@@ -5,7 +5,7 @@ import contextlib
 import tempfile
 import threading
 from collections import Counter
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 
 from lab.postgres import PASSWORD
-from tests.live.box import wait_for
+from tests.live.box import PATIENCE_S, wait_for
 from tests.live.fleet import ApiServer, Fleet, Service, fleet
 from tests.live.other_clock import prelude
 
@@ -51,7 +51,7 @@ class Clients:
         """Until each has the acceptance of its last server."""
         self.end()
         for thread in self._threads:
-            thread.join(60)
+            thread.join(PATIENCE_S)
             assert not thread.is_alive(), self.api.last_words()
 
     def _run(self, number: int) -> None:
@@ -112,8 +112,22 @@ class Running:
         made.start(count)
         return made
 
-    def wait_ready(self, within_s: float = 60.0) -> None:
-        wait_for(self.is_ready, within_s=within_s, why=self.api.last_words)
+    def wait_of(self, clients: Clients, what: Callable[[], object]) -> None:
+        """Until something is true, while clients receive nothing unexpected."""
+
+        def look() -> object:
+            assert clients.unexpected == [], self.said()
+            return what()
+
+        wait_for(look, why=self.said)
+
+    def wait_more(self, clients: Clients) -> None:
+        """Until a few more creates of the clients are accepted."""
+        before = len(clients.accepted)
+        self.wait_of(clients, lambda: len(clients.accepted) > before + 4)
+
+    def wait_ready(self) -> None:
+        wait_for(self.is_ready, why=self.api.last_words)
 
     def is_ready(self) -> bool:
         return self.api.http.get("/readyz").status_code == 200

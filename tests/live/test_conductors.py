@@ -42,14 +42,14 @@ def test_two_live_processes_of_one_host_both_end_and_an_operator_decides(fleet: 
     (fleet.directory / "second/compute_id").write_text((fleet.state / "compute_id").read_text())
     os.kill(fleet.compute.pid, signal.SIGSTOP)
     try:
-        clone.start().ready(within_s=60)
+        clone.start().ready()
     finally:
         os.kill(fleet.compute.pid, signal.SIGCONT)
     for service in (fleet.compute, clone):
-        assert service.wait_dead(within_s=60) == HOST_LOST, service.said()
+        assert service.wait_dead() == HOST_LOST, service.said()
         last = service.said().splitlines()[-1]
         assert last.startswith("kilonova: Host 'box1' has two live processes: process "), last
-    assert clone.start().wait_dead(within_s=60) == HOST_LOST  # nobody has decided yet
+    assert clone.start().wait_dead() == HOST_LOST  # nobody has decided yet
     words = [sys.executable, "-m", "kilonova", "host", "adopt", "box1", "--config-file", str(fleet.config)]
     adopted = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True).stdout
     assert adopted.startswith("released by both of two live processes")

@@ -35,15 +35,14 @@ def test_with_synchronous_replication_nothing_accepted_is_lost() -> None:
         wait_for_standby(primary)
         standby.kill()
         clients = fleet.clients(4)
-        wait_for(lambda: clients.refused, why=fleet.said)
+        fleet.wait_of(clients, lambda: clients.refused)
         fleet.wait_doctor("Every write waits: no synchronous standby is connected")
         assert clients.accepted == {}
         standby.start()
-        wait_for(lambda: len(clients.accepted) >= 4, why=fleet.said)
+        fleet.wait_of(clients, lambda: len(clients.accepted) >= 4)
         primary.kill()
         standby.promote()
-        before = len(clients.accepted)
-        wait_for(lambda: len(clients.accepted) > before + 4, why=fleet.said)
+        fleet.wait_more(clients)
         clients.finish()
         fleet.assert_whole(clients)
 

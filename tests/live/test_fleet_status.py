@@ -14,6 +14,7 @@ import pytest
 
 from kilonova.config.load import load
 from kilonova.doctor.bus import message_bus
+from kilonova.doctor.consoles import console_port
 from kilonova.doctor.finding import Level
 from kilonova.doctor.fleet import conductor, fleet_hosts
 from kilonova.doctor.subject import subject_of
@@ -83,7 +84,14 @@ def test_a_fleet_is_shown_with_what_is_wrong_in_it(fleet: TrustedFleet) -> None:
     assert metric(fleet, "kilonova_database_up") == 1
     assert metric(fleet, "kilonova_database_connections_max") >= 1
 
+    of_api = fleet.directory / "a1.conf"
+    of_api.write_text(f"[DEFAULT]\ntransport_credentials = {fleet.bench.access(Role.API, 'a1').credentials_file}\n")
+    reached = console_port(subject_of(load([str(of_api)])))
+    assert (reached.level, reached.facts["reached"]) == (Level.OK, ["box1"]), reached
+
     fleet.compute.kill()
+    lost = console_port(subject_of(load([str(of_api)])))
+    assert (lost.level, list(lost.facts["reasons"])) == (Level.ERROR, ["box1"]), lost
     claim = "INSERT INTO contests (host, claimant, claimed_at, conflict) VALUES ('box1', 'p2', NULL, ?)"
     write(fleet, claim, "Host 'box1' has two live processes: stop one.")
     write(fleet, "UPDATE services SET forced_down = 1 WHERE host = 'box1'")

@@ -75,7 +75,7 @@ def enable(client: CloudClient, host: str) -> int:
 def story(fleet: _Fleet, client: CloudClient, image_id: str) -> tuple[str, Host, Host]:
     """A server on one host; that host stands still, is given up, and its server is evacuated to the other."""
     server = client.create(image_id)
-    name = client.wait_status(server, "ACTIVE", within_s=60)["OS-EXT-SRV-ATTR:host"]
+    name = client.wait_status(server, "ACTIVE")["OS-EXT-SRV-ATTR:host"]
     lost = next(host for host in fleet.hosts if host.name == name)
     other = next(host for host in fleet.hosts if host is not lost)
     forget = ("host", "forget", name, "--yes", "--config-file", str(fleet.directory / "conductor1.conf"))
@@ -86,21 +86,21 @@ def story(fleet: _Fleet, client: CloudClient, image_id: str) -> tuple[str, Host,
     lost.process.freeze()
     if lost.libvirtd is not None:
         lost.libvirtd.freeze()
-    wait_for(lambda: services(client, name)[0]["state"] == "down", within_s=60)
+    wait_for(lambda: services(client, name)[0]["state"] == "down")
     assert f"kilonova host forget {name}" in str(client.act(server, {"evacuate": {}}, code=400))
     assert "1 servers lost their disks" in fleet.kilonova(*forget)
     assert client.wait_status(server, "ERROR")["OS-EXT-SRV-ATTR:host"] is None
     client.act(server, {"evacuate": {}}, code=200)
-    assert client.wait_status(server, "ACTIVE", within_s=60)["OS-EXT-SRV-ATTR:host"] == other.name
+    assert client.wait_status(server, "ACTIVE")["OS-EXT-SRV-ATTR:host"] == other.name
     return server, lost, other
 
 
 def returned(fleet: _Fleet, client: CloudClient, lost: Host) -> None:
     """It is out of service until its copies are gone, and then an operator can enable it."""
-    wait_for(lambda: bool(services(client, lost.name)), within_s=60)
+    wait_for(lambda: bool(services(client, lost.name)))
     (service,) = services(client, lost.name)
     assert (service["status"], service["state"]) == ("disabled", "up")
-    wait_for(lambda: enable(client, lost.name) == 200, within_s=60, why=lambda: lost.process.log.read_text()[-2000:])
+    wait_for(lambda: enable(client, lost.name) == 200, why=lambda: lost.process.log.read_text()[-2000:])
 
 
 def test_a_frozen_host_is_given_up_and_returns(tmp_path: Path) -> None:

@@ -11,11 +11,11 @@ from lab.common import LabError
 from lab.counting import cannot_run
 from lab.postgres_kinds import SmallPostgres
 from tests.live.box import wait_for
-from tests.live.postgres_fleet import Clients, Running, running, short_directory
+from tests.live.postgres_fleet import Clients, running, short_directory
 
 pytestmark = pytest.mark.live
 
-SIZE_MIB = 128
+SIZE_MIB = 160
 
 
 @pytest.fixture
@@ -40,25 +40,31 @@ def test_a_full_disk_refuses_new_work_and_loses_nothing(postgres: SmallPostgres)
     """First the tables cannot grow; then the log cannot grow either, and PostgreSQL itself ends."""
     with running(postgres.url) as fleet:
         clients = fleet.clients(4)
-        wait_for(lambda: len(clients.accepted) >= 4, why=fleet.said)
-        postgres.fill()
+        fleet.wait_of(clients, lambda: len(clients.accepted) >= 4)
+        postgres.keep_log()
         sentence = f"The database cannot be used now: {FULL}. Nothing was accepted; try again later."
-        wait_for(lambda: clients.refused[503, sentence], why=fleet.said)
-        wait_for(lambda: sentence in fleet.api.http.get("/readyz").text, why=fleet.said)
+        fleet.wait_of(clients, lambda: _refuses(postgres, clients, sentence))
+        wait_for(lambda: postgres.fill() or sentence in fleet.api.http.get("/readyz").text, why=fleet.said)
         fleet.wait_doctor(f"The server takes no writes: {FULL}.")
         postgres.free()
         fleet.wait_ready()
-        _wait_for_more(fleet, clients)
+        fleet.wait_more(clients)
 
         postgres.fill()
         _end_the_log(postgres)
         assert "could not write to file" in postgres.log.read_text() or "PANIC" in postgres.log.read_text()
         postgres.free()
         before = len(clients.accepted)
-        wait_for(lambda: _lives(postgres) and len(clients.accepted) > before + 4, why=fleet.said)
+        fleet.wait_of(clients, lambda: _lives(postgres) and len(clients.accepted) > before + 4)
         fleet.wait_ready()
         clients.finish()
         fleet.assert_whole(clients)
+
+
+def _refuses(postgres: SmallPostgres, clients: Clients, sentence: str) -> bool:
+    """Whether a client has received the sentence while the disk was full; a checkpoint releases files of the log."""
+    postgres.fill()
+    return clients.refused[503, sentence] > 0
 
 
 def _lives(postgres: SmallPostgres) -> bool:
@@ -67,11 +73,6 @@ def _lives(postgres: SmallPostgres) -> bool:
         postgres.stop()
         postgres.start()
     return True
-
-
-def _wait_for_more(fleet: Running, clients: Clients) -> None:
-    before = len(clients.accepted)
-    wait_for(lambda: len(clients.accepted) > before + 4, why=fleet.said)
 
 
 def _end_the_log(postgres: SmallPostgres) -> None:

@@ -30,13 +30,12 @@ def fleet(postgres: PrivatePostgres) -> Generator[Running]:
 
 def refused(clients: Clients, words: str) -> Callable[[], bool]:
     """Whether a client has received these words."""
-    return lambda: any(words in said for _, said in clients.refused)
+    return lambda: any(words in said for _, said in list(clients.refused))
 
 
 def passes(fleet: Running, clients: Clients) -> None:
     """More is accepted, and all that was accepted runs."""
-    before = len(clients.accepted)
-    wait_for(lambda: len(clients.accepted) > before + 4, within_s=60, why=fleet.said)
+    fleet.wait_more(clients)
     clients.finish()
     fleet.assert_whole(clients)
 
@@ -52,11 +51,11 @@ def put_schema(postgres: PrivatePostgres, revision: str, lowest: str) -> None:
 
 def test_read_only_while_it_runs(fleet: Running, postgres: PrivatePostgres) -> None:
     clients = fleet.clients(3)
-    wait_for(lambda: clients.accepted, why=fleet.said)
+    fleet.wait_of(clients, lambda: clients.accepted)
     postgres.sql("ALTER DATABASE kilonova SET default_transaction_read_only = on")
     end_sessions(postgres)
     try:
-        wait_for(refused(clients, "in a read-only transaction. Nothing was accepted"), why=fleet.said)
+        fleet.wait_of(clients, refused(clients, "in a read-only transaction. Nothing was accepted"))
         wait_for(lambda: fleet.api.http.get("/compute/v2.1/servers").status_code == 200, why=fleet.said)
         wait_for(lambda: "read-only" in fleet.api.http.get("/readyz").text, why=fleet.said)
         fleet.wait_doctor("The database is read-only (default_transaction_read_only).")
@@ -67,11 +66,11 @@ def test_read_only_while_it_runs(fleet: Running, postgres: PrivatePostgres) -> N
 
 def test_frozen_for_longer_than_every_deadline(fleet: Running, postgres: PrivatePostgres) -> None:
     clients = fleet.clients(3)
-    wait_for(lambda: clients.accepted, why=fleet.said)
+    fleet.wait_of(clients, lambda: clients.accepted)
     postgres.freeze()
     try:
         # A write has 4 s, the question for the outcome of its COMMIT 6 s, a call with its attempts less.
-        wait_for(lambda: sum(clients.refused.values()) >= 3, within_s=120, why=fleet.said)
+        fleet.wait_of(clients, lambda: sum(clients.refused.values()) >= 3)
         fleet.wait_doctor("connection timeout expired")
     finally:
         postgres.thaw()
@@ -80,20 +79,25 @@ def test_frozen_for_longer_than_every_deadline(fleet: Running, postgres: Private
 
 def test_without_a_free_connection(fleet: Running, postgres: PrivatePostgres) -> None:
     clients = fleet.clients(3)
-    wait_for(lambda: clients.accepted, why=fleet.said)
+    fleet.wait_of(clients, lambda: clients.accepted)
     held: list[psycopg.Connection] = []
     try:
-        end_sessions(postgres)
-        with contextlib.suppress(psycopg.OperationalError):
-            while len(held) < 40:
-                held.append(psycopg.connect(postgres.url.replace("+psycopg", "")))
-        assert len(held) < 40
-        wait_for(refused(clients, "too many clients already"), why=fleet.said)
+        is_refused = refused(clients, "too many clients already")
+        fleet.wait_of(clients, lambda: _hold_all(postgres, held) or is_refused())
         fleet.wait_doctor("too many clients already")
     finally:
         for connection in held:
             connection.close()
     passes(fleet, clients)
+
+
+def _hold_all(postgres: PrivatePostgres, held: list[psycopg.Connection]) -> None:
+    """Take each connection that is free.  The processes of the fleet may have theirs again before: end these anew."""
+    end_sessions(postgres)
+    with contextlib.suppress(psycopg.OperationalError):
+        while len(held) < 40:
+            held.append(psycopg.connect(postgres.url.replace("+psycopg", "")))
+    assert len(held) < 40
 
 
 @pytest.mark.parametrize(
@@ -106,12 +110,12 @@ def test_another_schema_while_it_runs(
     """Somebody has upgraded the database, or restored an old copy."""
     found = postgres.sql("SELECT version_num FROM alembic_version")
     clients = fleet.clients(2)
-    wait_for(lambda: clients.accepted, why=fleet.said)
+    fleet.wait_of(clients, lambda: clients.accepted)
     before = postgres.sql("SELECT lowest_code_version FROM schema_version")
     put_schema(postgres, revision, lowest)
     end_sessions(postgres)
     try:
-        wait_for(refused(clients, words), why=fleet.said)
+        fleet.wait_of(clients, refused(clients, words))
         wait_for(lambda: words in fleet.api.http.get("/readyz").text, why=fleet.said)
         fleet.wait_doctor(words)
     finally:

@@ -187,7 +187,7 @@ def test_behind_nat_by_the_address_that_is_shown_and_the_next_server_by_the_same
         assert box.http.delete(f"/compute/v2.1/servers/{server_id}").status_code == 204
         box.wait_dead()
         box.start().ready()
-        wait_for(lambda: box.server(server_id) is None, within_s=60)
+        wait_for(lambda: box.server(server_id) is None)
 
         wanted = [{"uuid": network["id"], "fixed_ip": address}]
         server_id = box.create(image_id, "second", key_name="me", networks=wanted)
@@ -197,7 +197,7 @@ def test_behind_nat_by_the_address_that_is_shown_and_the_next_server_by_the_same
         box.kill()
         for pid in daemon.guests().values():
             os.kill(pid, signal.SIGKILL)
-        wait_for(lambda: virsh(daemon, "list", "--name").strip() == "", within_s=30)
+        wait_for(lambda: virsh(daemon, "list", "--name").strip() == "")
         virsh(daemon, "net-destroy", "kilonova")
         booted_before(box)
         box.start().ready()

@@ -28,7 +28,7 @@ def test_the_service_goes_on_and_counts(tmp_path: Path, kind: str) -> None:
         os.close(writing)
         process.popen.send_signal(signal.SIGHUP)  # it says that it has read its configuration again
         if kind != "closed":
-            wait_for(lambda: process.metric(DROPPED) > 0, within_s=20, why=lambda: "nothing was dropped")
+            wait_for(lambda: process.metric(DROPPED) > 0, why=lambda: "nothing was dropped")
         assert process.answers("/healthz")
         assert process.http.get("/compute/v2.1/servers").status_code == 401
         assert process.http.get("/compute/v2.1/servers", headers=process.log_in()).status_code == 200
@@ -47,7 +47,7 @@ def test_what_was_dropped_is_told_when_somebody_reads_again(tmp_path: Path) -> N
     with running(tmp_path, stdout=subprocess.DEVNULL, stderr=writing) as process:
         os.close(writing)
         process.popen.send_signal(signal.SIGHUP)
-        wait_for(lambda: process.metric(DROPPED) > 0, within_s=20, why=lambda: "nothing was dropped")
+        wait_for(lambda: process.metric(DROPPED) > 0, why=lambda: "nothing was dropped")
         assert process.answers("/healthz")
         said = b""
 
@@ -59,5 +59,5 @@ def test_what_was_dropped_is_told_when_somebody_reads_again(tmp_path: Path) -> N
                 return False
             return b"log lines were dropped" in said
 
-        wait_for(told, within_s=20, why=lambda: said.decode())
+        wait_for(told, why=lambda: said.decode())
     os.close(reading)

@@ -65,7 +65,7 @@ def running(
         with httpx.Client(base_url=url, timeout=30, verify=verify, trust_env=False) as http:
             process = Process(popen, url, directory, http)
             ready: Callable[[], bool] = lambda: popen.poll() is not None or process.answers("/readyz")  # noqa: E731
-            wait_for(ready, within_s=60, why=lambda: f"status {popen.poll()}")
+            wait_for(ready, why=lambda: f"status {popen.poll()}")
             assert popen.poll() is None, f"it ended with {popen.returncode}"
             yield process
         popen.terminate()

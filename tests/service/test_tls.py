@@ -82,12 +82,12 @@ def test_a_service_with_a_certificate(tmp_path: Path) -> None:
 
         second = certify(tmp_path, "second")
         process.popen.send_signal(signal.SIGHUP)
-        wait_for(lambda: shown_by(process) == second, within_s=20, why=log.read_text)
+        wait_for(lambda: shown_by(process) == second, why=log.read_text)
         assert process.http.get("/healthz").status_code == 200  # the connection that was open goes on
 
         (tmp_path / "cert.pem").write_text("no certificate")
         process.popen.send_signal(signal.SIGHUP)
-        wait_for(lambda: "was not read again" in log.read_text(), within_s=20, why=log.read_text)
+        wait_for(lambda: "was not read again" in log.read_text(), why=log.read_text)
         assert shown_by(process) == second
 
 

@@ -4,7 +4,7 @@
 import os
 import sys
 import sysconfig
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.resources import files
@@ -26,6 +26,13 @@ _HEAD = f"""\
 # Configuration of Kilonova. An installation does not change this file.
 [DEFAULT]
 state_path = {STATE}
+"""
+_OWN = f"""\
+# What only this process of the machine has. Its values replace those of {CONFIG}, which all processes read.
+[DEFAULT]
+# Processes of different roles have credentials of their own:
+# transport_credentials = /etc/kilonova/NAME.kilonova
+# status_listen = 127.0.0.1:PORT
 """
 _BUS = """\
 # The NATS servers of the fleet: nats://user:password@host1:4222,host2:4222
@@ -68,13 +75,24 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """What a role installs: a console script, a unit of the same name, and a configuration if there is none yet."""
+    """What a role installs: a console script, a unit of the same name, and the sections of the configuration that it
+    needs.  `in_fleet`: the process shares the configuration of its machine with others, and has a file of its own."""
 
     program: str
-    words: str
-    config: str
+    sections: tuple[str, ...]
+    in_fleet: bool = True
     groups: tuple[str, ...] = ()
     capabilities: str = "-all"
+
+    @property
+    def own_config(self) -> str:
+        """The configuration of this process alone."""
+        return f"{ETC}/{self.program}.conf"
+
+    @property
+    def words(self) -> str:
+        """The arguments of the program."""
+        return f"{_CONFIGURED} --config-file {self.own_config}" if self.in_fleet else _ONE_BOX
 
     @property
     def unit(self) -> str:
@@ -89,81 +107,106 @@ class Service:
 
 _READING = "-all,+dac_read_search"
 _CONFIGURED = f"--config-file {CONFIG}"
+_ONE_BOX = f"up {_CONFIGURED} --clouds-file {CLOUDS}"
 
 SERVICES: Mapping[Role, Service] = {
-    Role.ONE_BOX: Service(
-        "kilonova", f"up {_CONFIGURED} --clouds-file {CLOUDS}", _HEAD + _LIBVIRT + _API, GROUPS, _READING
-    ),
-    Role.API: Service("kilonova-api", _CONFIGURED, _HEAD + _BUS + _DATABASE + _API + _BALANCER),
-    Role.CONDUCTOR: Service("kilonova-conductor", _CONFIGURED, _HEAD + _BUS + _DATABASE),
-    Role.COMPUTE: Service("kilonova-compute", _CONFIGURED, _HEAD + _BUS + _LIBVIRT, GROUPS, _READING),
+    Role.ONE_BOX: Service("kilonova", (_LIBVIRT, _API), False, GROUPS, _READING),
+    Role.API: Service("kilonova-api", (_BUS, _DATABASE, _API, _BALANCER)),
+    Role.CONDUCTOR: Service("kilonova-conductor", (_BUS, _DATABASE)),
+    Role.COMPUTE: Service("kilonova-compute", (_BUS, _LIBVIRT), True, GROUPS, _READING),
 }
+SECTIONS = (_BUS, _DATABASE, _LIBVIRT, _API, _BALANCER)
+"""The parts of the configuration, in their order."""
 
 
 def install(
     root: Annotated[Path, typer.Option(help="Write below this directory, to build a package.")] = Path("/"),
     dry_run: Annotated[bool, typer.Option(help="Show the changes without making them.")] = False,
     uninstall: Annotated[bool, typer.Option(help="Remove the service; data and configuration stay.")] = False,
-    role: Annotated[Role, typer.Option(help="The process to install: all in one, or one process of a fleet.")] = (
-        Role.ONE_BOX
-    ),
+    role: Annotated[
+        list[Role] | None, typer.Option(help="A process of a fleet; may be repeated.  Without it: all in one process.")
+    ] = None,
 ) -> None:
     """Install Kilonova as a service of this machine: a user, a state directory, a configuration, a systemd unit.
 
     Prints each change, and makes only the changes that are missing: a second run changes nothing.  The unit runs the
-    Python environment of this command.  A machine can have several processes of a fleet: run it once for each role.
-    They share one configuration file, which the first run writes.
+    Python environment of this command.  A machine can have several processes of a fleet: give several roles, or run it
+    again.  All processes of a machine read one configuration file, and then a file of their own; the first run writes
+    them.
     """
-    service = SERVICES[role]
+    roles = tuple(dict.fromkeys(role or [Role.ONE_BOX]))
+    services = [SERVICES[one] for one in roles]
     machine = Machine(root.absolute(), dry_run)
     if machine.real and os.geteuid() != 0 and not dry_run:
         raise StateError("Only root can install a service. To run virtual machines without a service: kilonova up.")
     if uninstall:
-        _uninstall(machine, service)
+        _uninstall(machine, services)
         return
-    program = Path(sysconfig.get_path("scripts")) / service.program
-    _refuse_two_kinds(machine, role)
+    _refuse_two_kinds(machine, roles)
     if machine.real:
-        _refuse_if_hidden(program)
-        _user(machine, service.groups)
+        for service in services:
+            _refuse_if_hidden(_program(service))
+        _user(machine, sorted({group for service in services for group in service.groups}))
     else:
         machine.report("left out", f"the user {USER}: created on the target machine (by a package, or by this command)")
     machine.directory(STATE, 0o711, USER)
     machine.directory(ETC, 0o755)
-    machine.file(CONFIG, service.config, 0o640, USER, keep=True)
+    machine.file(CONFIG, configuration(services), 0o640, USER, keep=True)
     machine.own(list(_service_files(machine.place(STATE))) if machine.real else [], USER, STATE)
+    _units(machine, services)
+    print(_next_steps(roles))
+
+
+def configuration(services: Sequence[Service]) -> str:
+    """The first configuration of a machine with these services."""
+    wanted = {section for service in services for section in service.sections}
+    return _HEAD + "".join(section for section in SECTIONS if section in wanted)
+
+
+def _program(service: Service) -> Path:
+    return Path(sysconfig.get_path("scripts")) / service.program
+
+
+def _units(machine: Machine, services: Sequence[Service]) -> None:
+    """The units, with the configuration that each process has alone."""
     before = len(machine.changed)
-    machine.file(service.unit_file, unit_text(program, service.unit), 0o644)
+    for service in services:
+        if service.in_fleet:
+            machine.file(service.own_config, _OWN, 0o640, USER, keep=True)
+        machine.file(service.unit_file, unit_text(_program(service), service.unit), 0o644)
     if machine.has_systemd:
         if len(machine.changed) > before:
             machine.run("systemd", ["systemctl", "daemon-reload"])
-        print(f"Start it now and at each boot: systemctl enable --now {service.unit}")
+        print(f"Start now and at each boot: systemctl enable --now {' '.join(one.unit for one in services)}")
     elif machine.real:
-        print(f"systemd does not run on this machine. Start the service as root:\n  {by_hand(program, service)}")
-    print(_next_steps(role))
+        lines = "\n  ".join(by_hand(_program(service), service) for service in services)
+        print(f"systemd does not run on this machine. Start as root:\n  {lines}")
 
 
-def _next_steps(role: Role) -> str:
+def _next_steps(roles: Sequence[Role]) -> str:
     check = f"`kilonova doctor {_CONFIGURED}` checks the host."
-    if role is Role.ONE_BOX:
+    if Role.ONE_BOX in roles:
         return f"Credentials are in {CLOUDS} after the first start; {check}"
-    fill = f"Set transport_credentials or transport_url in {CONFIG} before the start."
-    if role is Role.COMPUTE:
+    several = f" What differs between the processes goes into {ETC}/kilonova-ROLE.conf." if len(roles) > 1 else ""
+    fill = f"Set transport_credentials or transport_url in {CONFIG} before the start.{several}"
+    if roles == (Role.COMPUTE,):
         return f"{fill} {check}"
     return f"{fill} Once for the fleet, after the start of a conductor: kilonova bootstrap {_CONFIGURED}"
 
 
-def _refuse_two_kinds(machine: Machine, role: Role) -> None:
+def _refuse_two_kinds(machine: Machine, roles: Sequence[Role]) -> None:
     """The one box holds the state directory alone.  Raises StateError."""
+    if Role.ONE_BOX in roles and len(roles) > 1:
+        raise StateError("The one box shares its state directory with no other process: give other roles, or none.")
     one_box = machine.place(SERVICES[Role.ONE_BOX].unit_file)
-    if role is not Role.ONE_BOX and one_box.exists():
+    if Role.ONE_BOX not in roles and one_box.exists():
         raise StateError(
             "The one box is installed on this machine, and shares its state directory with no other process: remove it "
             "first with `kilonova install --uninstall`; data and configuration stay."
         )
     fleet = {name: service for name, service in SERVICES.items() if name is not Role.ONE_BOX}
     others = [name for name, service in fleet.items() if machine.place(service.unit_file).exists()]
-    if role is Role.ONE_BOX and others:
+    if Role.ONE_BOX in roles and others:
         raise StateError(
             f"Processes of a fleet are installed on this machine ({', '.join(others)}), and the one box cannot share "
             f"their state directory: remove them first with `kilonova install --uninstall --role {others[0]}`."
@@ -218,11 +261,12 @@ def _service_files(state: Path) -> Iterable[Path]:
         yield from (Path(directory) / name for name in (names if guests else (*names, *entries)))
 
 
-def _uninstall(machine: Machine, service: Service) -> None:
-    if machine.has_systemd and machine.place(service.unit_file).exists():
-        machine.run("systemd", ["systemctl", "disable", "--now", service.unit])
-    machine.gone(service.unit_file)
+def _uninstall(machine: Machine, services: Sequence[Service]) -> None:
+    for service in services:
+        if machine.has_systemd and machine.place(service.unit_file).exists():
+            machine.run("systemd", ["systemctl", "disable", "--now", service.unit])
+        machine.gone(service.unit_file)
     if machine.has_systemd and machine.changed:
         machine.run("systemd", ["systemctl", "daemon-reload"])
     machine.report("kept", f"{STATE}: the database, images, guest disks; guests keep running")
-    machine.report("kept", f"{CONFIG}, and the user {USER}")
+    machine.report("kept", f"{ETC}, and the user {USER}")

@@ -118,6 +118,8 @@ class ConsoleListener:
                 raise InvalidInput("The first frame is no HELLO.")
             hello = HELLO_FORM.validate_json(body)
         except (ValueError, InvalidInput, TimeoutError, asyncio.IncompleteReadError) as exc:
+            if isinstance(exc, asyncio.IncompleteReadError) and not exc.partial:
+                return None  # a check of the way to this port sends nothing
             self._desk.refused("hello")
             log.debug("a connection for a console was refused", error=str(exc))
             return None

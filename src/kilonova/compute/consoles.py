@@ -18,7 +18,7 @@ from kilonova.base.metrics import Metrics
 from kilonova.objects.console import ConsoleKind, ConsoleStream, ConsoleTicket
 from kilonova.objects.ids import HostName, InstanceId
 from kilonova.rpcapi.method import Ack
-from kilonova.rpcapi.to_host import GrantConsole, GrantedConsole, RedeemConsole
+from kilonova.rpcapi.to_host import ConsolesAt, FindConsoles, GrantConsole, GrantedConsole, RedeemConsole
 from kilonova.virt.capabilities import CONSOLES, SCREENS
 from kilonova.virt.driver import ComputeDriver
 
@@ -98,6 +98,11 @@ class ConsoleDesk:
         where = (endpoint.address, endpoint.port, endpoint.certificate)
         ticket = ConsoleTicket(self._host, granted.instance_id, granted.kind, secret, *where)
         return GrantedConsole(ticket, granted.view_only, granted.bearer)
+
+    async def find(self, _request: FindConsoles, _peer: str = "") -> ConsolesAt:
+        """Where the listener is.  Raises HypervisorUnavailable."""
+        endpoint = self.endpoint()
+        return ConsolesAt(endpoint.address, endpoint.port, endpoint.certificate)
 
     async def open(self, secret: str, instance_id: InstanceId, kind: ConsoleKind) -> ConsoleStream:
         """The session of a ticket, which is used up.  Raises Unauthorized, and as Consoles.open."""

@@ -225,6 +225,7 @@ class ComputeManager:
         endpoint.on(methods.DIAGNOSE, self._diagnose)
         endpoint.on(methods.GRANT_CONSOLE, self.console_desk.grant)
         endpoint.on(methods.REDEEM_CONSOLE, self.console_desk.redeem)
+        endpoint.on(methods.FIND_CONSOLES, self.console_desk.find)
         return endpoint
 
     async def _wake(self, _request: methods.Wake, _peer: str) -> Ack:

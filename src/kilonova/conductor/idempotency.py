@@ -7,12 +7,17 @@ from datetime import datetime
 from kilonova.conductor.verbs import create as create_verb
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.readers import idempotency as read
-from kilonova.db.transaction import Transaction
+from kilonova.db.transaction import Transaction, locks_usage_of
 from kilonova.db.writers import idempotency as write
 from kilonova.objects.ids import ActionId
 from kilonova.rpcapi.api_to_conductor import Created, CreateServers
 
 
+def _project(request: CreateServers, *_: object) -> str:
+    return request.instances[0].project_id
+
+
+@locks_usage_of(_project)
 def create(
     tx: Transaction,
     request: CreateServers,

@@ -108,7 +108,7 @@ def check_count(limits: Limits, resource: str, count: int, words: str) -> None:
 
 def set_limits(tx: Transaction, request: SetQuotas) -> None:
     """Raises InvalidInput, and sets nothing, for a limit below the usage; with `force` it sets the limit."""
-    used = asdict(read_quotas.usage(tx, request.project_id))
+    used = asdict(write_quotas.locked_usage(tx, request.project_id))
     used["server_groups"] = read_quotas.server_groups_of(tx, request.project_id)
     for resource, limit in request.limits.items():
         least = used.get(resource, 0)

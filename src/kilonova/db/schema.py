@@ -6,6 +6,7 @@ Every change here needs a migration in migrations/versions (a test compares the 
 
 import sqlalchemy as sa
 
+from kilonova.db.schema_base import LARGE as _LARGE
 from kilonova.db.schema_base import id_column as _id
 from kilonova.db.schema_base import metadata
 from kilonova.db.schema_base import partial_index as _partial_index
@@ -23,7 +24,7 @@ from kilonova.db.schema_identity import (
     signing_keys,
     users,
 )
-from kilonova.db.schema_images import image_copies, image_stores
+from kilonova.db.schema_images import deleted_images, image_copies, image_members, image_stores, images
 
 instances = sa.Table(
     "instances",
@@ -276,34 +277,8 @@ quota_usages = sa.Table(
     sa.Column("project_id", sa.String(64), primary_key=True),
     sa.Column("instances", sa.Integer, nullable=False),
     sa.Column("cores", sa.Integer, nullable=False),
-    sa.Column("ram", sa.Integer, nullable=False),
+    sa.Column("ram", _LARGE, nullable=False),
 )
-
-images = sa.Table(
-    "images",
-    metadata,
-    _id(),
-    sa.Column("name", sa.String(255)),
-    sa.Column("status", sa.String(16), nullable=False),
-    sa.Column("owner", sa.String(64), nullable=False),
-    sa.Column("visibility", sa.String(16), nullable=False),
-    _time("created_at"),
-    sa.Column("body", sa.JSON, nullable=False),
-)
-
-# The projects with which an image is shared.
-image_members = sa.Table(
-    "image_members",
-    metadata,
-    sa.Column("image_id", sa.String(36), sa.ForeignKey("images.id"), primary_key=True),
-    sa.Column("project_id", sa.String(64), primary_key=True, index=True),
-    sa.Column("status", sa.String(16), nullable=False),
-    _time("created_at"),
-    _time("updated_at"),
-)
-
-# Ids of deleted images that had bytes.  Servers may still refer to them, so no new image may have such an id.
-deleted_images = sa.Table("deleted_images", metadata, _id())
 
 keypairs = sa.Table(
     "keypairs",
@@ -336,7 +311,7 @@ idempotency_keys = sa.Table(
 notifications = sa.Table(
     "notifications",
     metadata,
-    sa.Column("serial", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("serial", _LARGE, primary_key=True, autoincrement=True),
     sa.Column("number", sa.BigInteger, unique=True),
     sa.Column("id", sa.String(64), nullable=False, unique=True),
     sa.Column("host", sa.String(255), nullable=False),

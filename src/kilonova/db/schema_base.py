@@ -34,6 +34,10 @@ metadata = sa.MetaData(
 )
 
 
+LARGE = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+"""An integer of 64 bits on each database.  SQLite generates the numbers of an INTEGER column only."""
+
+
 def id_column() -> sa.Column[str]:
     """The UUID, or a similar id, that identifies a row."""
     return sa.Column("id", sa.String(36), primary_key=True)

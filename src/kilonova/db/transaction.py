@@ -27,6 +27,30 @@ def take_recorded(tx: Transaction) -> bool:
     return bool(tx.info.pop(RECORDED, False))
 
 
+_LOCKING: dict[Callable[..., Any], Callable[..., str]] = {}
+
+
+def locks_usage_of(project: Callable[..., str]) -> Callable[[F], F]:
+    """A decorator for functions that are passed to `Database.write` and change the usage of one project, whose id
+    `project` finds in the arguments.
+
+    On PostgreSQL such a transaction begins with a lock of the project's row in `quota_usages`, and then runs READ
+    COMMITTED: it waits for others that change the row, and does not run again after each of them.  It must lock every
+    other row before it reads what other transactions decide by that row."""
+
+    def declare(fn: F) -> F:
+        _LOCKING[fn] = project
+        return fn
+
+    return declare
+
+
+def usage_to_lock(fn: Callable[..., Any], args: tuple[Any, ...]) -> str | None:
+    """The project whose usage the function locks; None: it locks none, and runs SERIALIZABLE."""
+    project = _LOCKING.get(fn)
+    return None if project is None else project(*args)
+
+
 _SINGLE: set[Callable[..., Any]] = set()
 
 

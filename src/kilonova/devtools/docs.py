@@ -15,7 +15,8 @@ from oslo_config import cfg
 from kilonova.config import default, load, network
 from kilonova.objects.extra_specs import AGGREGATE, SPECS
 from kilonova.objects.image_properties import OLD_NAMES, PROPERTIES, Property
-from kilonova.objects.states import OBSERVED, VERBS, PowerState, VmState, api_status
+from kilonova.objects.states import OBSERVED, VERBS, PowerState, VmState
+from kilonova.objects.statuses import api_status
 from kilonova.rpcapi import api_to_conductor as conductor
 from kilonova.rpcapi import api_to_conductor_admin as operators
 from kilonova.rpcapi import api_to_conductor_fleet as fleet

@@ -54,7 +54,7 @@ def conductor(subject: Subject) -> Finding:
 T = TypeVar("T")
 
 
-def _over_the_bus(subject: Subject, call: Callable[[Caller, bool], Awaitable[T]]) -> T:
+def over_the_bus(subject: Subject, call: Callable[[Caller, bool], Awaitable[T]]) -> T:
     """The result of `call`, which receives whether this process is a host.  Raises KilonovaError."""
     from kilonova.rpc.nats import NatsBus  # late: the one box never imports nats
 
@@ -80,7 +80,7 @@ def _ask(subject: Subject) -> Answered:
         answers = [await _once(caller, host if as_host else None, SystemClock()) for _ in range(LOOKS)]
         return min(answers, key=lambda one: one.took_s)
 
-    return _over_the_bus(subject, call)
+    return over_the_bus(subject, call)
 
 
 async def _once(caller: Caller, host: HostName | None, clock: Clock) -> Answered:
@@ -122,7 +122,7 @@ def fleet_hosts(subject: Subject) -> Finding:
     if not subject.settings.default.in_fleet:
         return ok(HOSTS, "There is one host.")
     try:
-        problems = _over_the_bus(subject, _problems)
+        problems = over_the_bus(subject, _problems)
     except KilonovaError:
         return note(HOSTS, f"Not checked: see {CONDUCTOR}.")
     if problems is None:

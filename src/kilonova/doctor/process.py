@@ -46,10 +46,10 @@ def is_stopped(proc: Path, pid: int) -> bool:
     return state in STOPPED
 
 
-def holders(proc: Path, state: Path) -> tuple[Holder, ...] | None:
-    """The processes that have the `lock` of the state directory open; None when that is unknown, because processes of
-    other users are not readable."""
-    lock = state / "lock"
+def holders(proc: Path, state: Path, name: str = "lock") -> tuple[Holder, ...] | None:
+    """The processes that have a lock of the state directory open: `lock` is that of all, `compute.lock` that of the
+    process of a host.  None when that is unknown, because processes of other users are not readable."""
+    lock = state / name
     try:
         owner = lock.stat().st_uid
     except OSError:

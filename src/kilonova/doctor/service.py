@@ -124,17 +124,23 @@ def api_port(subject: Subject) -> Finding:
 
 
 def _free(address: str, port: int) -> Finding:
+    facts = {"address": address, "port": port}
+    if reason := refused_to_listen(address, port):
+        message = f"{address}:{port} cannot be listened on: {reason}."
+        return error("api-port", message, "Set [api] listen and port to an address of this host.", **facts)
+    return ok("api-port", f"{address}:{port} is free.", served=False, **facts)
+
+
+def refused_to_listen(address: str, port: int) -> str:
+    """Why no process can listen there now; empty when one can."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as trial:
         trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             trial.bind((address, port))
         except OSError as exc:
-            message = f"{address}:{port} cannot be listened on: {exc.strerror}."
-            return error(
-                "api-port", message, "Set [api] listen and port to an address of this host.", address=address, port=port
-            )
-    return ok("api-port", f"{address}:{port} is free.", served=False, address=address, port=port)
+            return exc.strerror or str(exc)
+    return ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from functools import partial
 from importlib import import_module
 
 from kilonova.config.load import Settings
-from kilonova.doctor import bus, database, files, fleet, guests, hypervisor, images, kvm, network, service
+from kilonova.doctor import bus, consoles, database, files, fleet, guests, hypervisor, images, kvm, network, service
 from kilonova.doctor.examine import Check, SurveyCheck, run_checks
 from kilonova.doctor.finding import Finding
 from kilonova.doctor.subject import Subject
@@ -42,11 +42,12 @@ CHECKS = (
     Check("bus-credentials", "they do not expire soon, and are not too old", bus.bus_credentials),
     Check("conductor", "answers this process; the clocks agree", fleet.conductor, 7.0, SERVER_HANGS),
     Check("fleet-hosts", "one process per host name; networks agree", fleet.fleet_hosts, 7.0, SERVER_HANGS),
+    Check("console-port", "consoles are served; hosts are reached", consoles.console_port, 7.0, SERVER_HANGS),
     Check("clock", "synchronised by NTP, not set back, boot id known", service.clock),
 )
 OF_EVERY_PROCESS = frozenset(
     {"configuration", "disk-space", "file-system", "database", "api-port", "service", "message-bus", "bus-credentials"}
-    | {"conductor", "fleet-hosts", "clock"}
+    | {"conductor", "fleet-hosts", "console-port", "clock"}
 )
 """The checks of a process of a fleet that runs no guests: an API process, a conductor, an operator's command."""
 ON_SURVEY = (

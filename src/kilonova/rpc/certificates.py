@@ -93,6 +93,13 @@ def new_alone(name: str, now: datetime) -> Pem:
     return _signed(builder, key, key)
 
 
+def is_for(certificate: str, name: str) -> bool:
+    """Whether a certificate in PEM is for this name.  Raises ValueError."""
+    from cryptography import x509
+
+    return x509.load_pem_x509_certificate(certificate.encode()).subject == _name(name)
+
+
 def expiry_of(certificate: str) -> datetime:
     """When a certificate in PEM expires.  Raises ValueError."""
     from cryptography import x509

@@ -114,6 +114,20 @@ class GrantedConsole:
     bearer: str = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class FindConsoles:
+    """A request without fields."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConsolesAt:
+    """Where API processes reach the host's console listener, and its certificate in PEM."""
+
+    address: str
+    port: int
+    certificate: str
+
+
 WAKE = Method(
     SUBJECT,
     "wake",
@@ -192,6 +206,17 @@ REDEEM_CONSOLE = Method(
     (Unauthorized, HypervisorUnavailable),
     timeout_s=5,
     idempotent=False,
+    changes=False,
+    since=2,
+)
+FIND_CONSOLES = Method(
+    SUBJECT,
+    "find_consoles",
+    FindConsoles,
+    ConsolesAt,
+    "Where the host listens for consoles: for a check of the way to it. HypervisorUnavailable: it does not listen.",
+    (HypervisorUnavailable,),
+    timeout_s=3,
     changes=False,
     since=2,
 )

@@ -22,7 +22,8 @@ from kilonova.db.readers.servers import (
 from kilonova.db.writers import instances as writers
 from kilonova.objects.ids import HostName, ImageId, InstanceId
 from kilonova.objects.instance import Address
-from kilonova.objects.states import PowerState, StatusMeaning, TaskState, VmState
+from kilonova.objects.states import PowerState, TaskState, VmState
+from kilonova.objects.statuses import StatusMeaning
 from tests.make import NOW, database, flavor, image_ref, instance, run
 
 Names = Callable[..., list[str]]

@@ -81,7 +81,7 @@ def test_each_role_has_its_unit_and_a_configuration_that_can_be_read(
     role: Role, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     service = SERVICES[role]
-    install(tmp_path, role=role)
+    install(tmp_path, role=[role])
     assert service.unit in changes(capsys.readouterr().out)
     unit = (tmp_path / service.unit_file.lstrip("/")).read_text()
     assert f"ExecStart={Path(sysconfig.get_path('scripts'))}/{service.program} {service.words}\n" in unit
@@ -91,21 +91,50 @@ def test_each_role_has_its_unit_and_a_configuration_that_can_be_read(
     assert unknown_options([str(file)], []) == ()
     assert settings.default.transport_url == ""
     assert ("transport_url" in file.read_text()) == (role in FLEET)
-    install(tmp_path, role=role)
+    assert (tmp_path / service.own_config.lstrip("/")).exists() == (role in FLEET or service.own_config == CONFIG)
+    install(tmp_path, role=[role])
     assert changes(capsys.readouterr().out) == ""
-    install(tmp_path, role=role, uninstall=True)
+    install(tmp_path, role=[role], uninstall=True)
     assert not (tmp_path / service.unit_file.lstrip("/")).exists()
     assert file.exists()
 
 
 def test_roles_of_a_fleet_share_a_machine_and_the_one_box_shares_with_none(tmp_path: Path) -> None:
     for role in FLEET:
-        install(tmp_path, role=role)
+        install(tmp_path, role=[role])
     with pytest.raises(StateError, match="Processes of a fleet are installed on this machine"):
         install(tmp_path)
-    for role in FLEET:
-        install(tmp_path, role=role, uninstall=True)
+    install(tmp_path, role=list(FLEET), uninstall=True)
+    with pytest.raises(StateError, match="shares its state directory with no other process"):
+        install(tmp_path, role=[Role.API, Role.ONE_BOX])
     install(tmp_path)
     for role in FLEET:
         with pytest.raises(StateError, match="The one box is installed on this machine"):
-            install(tmp_path, role=role)
+            install(tmp_path, role=[role])
+
+
+_CREDENTIALS = "transport_credentials = /"
+
+
+def test_processes_of_one_machine_share_a_configuration_and_differ_in_their_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    both = [Role.API, Role.CONDUCTOR]
+    install(tmp_path, role=both)
+    assert "/etc/kilonova/kilonova-ROLE.conf" in capsys.readouterr().out
+    common = tmp_path / CONFIG.lstrip("/")
+    assert all(f"[{section}]" in common.read_text() for section in ("DEFAULT", "database", "api"))
+    common.write_text(common.read_text().replace("transport_url =", "transport_url = nats://127.0.0.1:4222"))
+    for role in both:
+        own = tmp_path / SERVICES[role].own_config.lstrip("/")
+        own.write_text(own.read_text().replace("# transport_credentials = /etc/kilonova/NAME", _CREDENTIALS + role))
+    install(tmp_path, role=both)
+    assert changes(capsys.readouterr().out) == ""
+    for role in both:
+        words = SERVICES[role].words.split()
+        assert words[::2] == ["--config-file", "--config-file"]
+        files = [str(tmp_path / word.lstrip("/")) for word in words[1::2]]
+        settings = load(files).default
+        assert settings.transport_credentials == f"/{role}.kilonova"
+        assert settings.transport_url == "nats://127.0.0.1:4222"
+        assert unknown_options(files, []) == ()

@@ -190,10 +190,10 @@ def test_a_terminal_that_is_closed_ends_what_was_started_in_it(
     out = tmp_path / "out"
     process, terminal = in_a_terminal(out, *wrapper, sys.executable, "-m", "kilonova", *words)
     try:
-        wait_for(lambda: "\nready" in out.read_text(), within_s=60, why=out.read_text)
+        wait_for(lambda: "\nready" in out.read_text(), why=out.read_text)
         os.close(terminal)
         if not ends:
-            wait_for(lambda: "the configuration was read again" in out.read_text(), within_s=30, why=out.read_text)
+            wait_for(lambda: "the configuration was read again" in out.read_text(), why=out.read_text)
             process.terminate()
         assert process.wait(timeout=30) == 0
     finally:

@@ -12,7 +12,8 @@ from kilonova.conductor.hosts import guests, lost_hosts
 from kilonova.db.readers import actions as read_actions
 from kilonova.objects.action import Action
 from kilonova.objects.ids import HostName
-from kilonova.objects.states import ActionState, PowerState, Verb, VmState, api_power, api_status
+from kilonova.objects.states import ActionState, PowerState, Verb, VmState
+from kilonova.objects.statuses import api_power, api_status
 from kilonova.rpcapi.host_to_conductor import FETCH, ClassifyGuests
 from kilonova.rpcapi.work import Fetched, WorkItem
 from tests import make

@@ -223,3 +223,13 @@ def test_metadata_has_a_limit_of_the_servers_project(desk: Desk) -> None:
         desk.write(quota.charge_difference, QUOTAS, of("p2", 1), {"metadata": items})
     desk.write(write_quotas.set_limits, "p2", {"metadata_items": -1})
     desk.write(server_edits.edit_metadata, edit, desk.now, QUOTAS)
+
+
+def test_the_servers_of_a_project_use_more_memory_than_31_bits_count(desk: Desk) -> None:
+    large, no_limit = Usage(1, 1, 2**31 - 1), dict.fromkeys(LIMITS, -1)
+    desk.write(write_quotas.move, "p2", large)
+    for more in (large, large + large):
+        assert desk.write(write_quotas.take_within_limits, "p2", more, no_limit)
+        assert desk.write(write_quotas.take, "p2", more, no_limit)
+    assert used(desk) == Usage(7, 7, 7 * large.ram)
+    assert not desk.write(write_quotas.take, "p2", large, {**no_limit, "ram": 2**31 - 1})

@@ -3,7 +3,8 @@
 
 import pytest
 
-from kilonova.objects.states import OBSERVED, VERBS, PowerState, TaskState, Verb, VmState, api_status, observed
+from kilonova.objects.states import OBSERVED, VERBS, PowerState, TaskState, Verb, VmState, observed
+from kilonova.objects.statuses import api_status
 
 
 def test_every_verb_that_can_be_asked_for_has_a_rule() -> None:

@@ -7,9 +7,11 @@ import ssl
 
 from kilonova.base.errors import HypervisorError, HypervisorUnavailable, InvalidInput
 from kilonova.objects.console import ConsoleStream, ConsoleTicket
+from kilonova.objects.ids import HostName
 from kilonova.rpc import wire
 from kilonova.rpcapi import console_wire
 from kilonova.rpcapi.console_wire import HELLO_FORM, HELLO_S, Frame, Hello
+from kilonova.rpcapi.to_host import ConsolesAt
 
 CONNECT_S = 5.0
 REPLY_S = 15.0
@@ -70,7 +72,7 @@ class HostConsoles:
     """See kilonova.objects.console.Consoles."""
 
     async def open(self, ticket: ConsoleTicket) -> ConsoleStream:
-        reader, writer = await _connect(ticket)
+        reader, writer = await _connect(ticket.host, ConsolesAt(ticket.address, ticket.port, ticket.certificate))
         try:
             hello = Hello(ticket.secret, ticket.instance_id, ticket.kind)
             writer.write(console_wire.frame(Frame.HELLO, HELLO_FORM.dump_json(hello)))
@@ -88,31 +90,37 @@ class HostConsoles:
         return HostConsole(reader, writer)
 
 
-async def _connect(ticket: ConsoleTicket) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """A connection to the process that issued the ticket.  Raises HypervisorUnavailable in one sentence."""
-    where = f"{ticket.address} port {ticket.port}"
+async def reach(host: HostName, at: ConsolesAt) -> None:
+    """Connect to the host's console listener, and send nothing.  Raises HypervisorUnavailable in one sentence."""
+    _, writer = await _connect(host, at)
+    writer.transport.abort()
+
+
+async def _connect(host: HostName, at: ConsolesAt) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection to the host's process, as the certificate proves.  Raises HypervisorUnavailable in one sentence."""
+    where = f"{at.address} port {at.port}"
     try:
         async with asyncio.timeout(CONNECT_S):
             reader, writer = await asyncio.open_connection(
-                ticket.address,
-                ticket.port,
-                ssl=_context(ticket.certificate),
+                at.address,
+                at.port,
+                ssl=_context(at.certificate),
                 server_hostname=console_wire.SERVER_NAME,
                 ssl_handshake_timeout=HELLO_S,
                 limit=console_wire.BODY_BYTES,
             )
     except ssl.SSLCertVerificationError as exc:
         raise HypervisorUnavailable(
-            f"The process at {where} does not have the certificate of host {ticket.host}: its console was not opened."
+            f"The process at {where} does not have the certificate of host {host}: its console was not opened."
         ) from exc
     except TimeoutError:
         raise HypervisorUnavailable(
-            f"Host {ticket.host} does not answer at {where} within {CONNECT_S:g} s: its console cannot be opened. "
+            f"Host {host} does not answer at {where} within {CONNECT_S:g} s: its console cannot be opened. "
             "Check [console] listen and address of the host, and the firewall."
         ) from None
     except OSError as exc:
         raise HypervisorUnavailable(
-            f"Host {ticket.host} cannot be reached at {where} ({exc.strerror or exc}): its console cannot be opened. "
+            f"Host {host} cannot be reached at {where} ({exc.strerror or exc}): its console cannot be opened. "
             "Check [console] listen and address of the host, and the firewall."
         ) from exc
     console_wire.probe_when_silent(writer)

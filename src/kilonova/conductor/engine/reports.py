@@ -6,7 +6,7 @@ one transaction.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from kilonova.conductor.attempts import check_attempt, check_known
@@ -21,9 +21,11 @@ from kilonova.db.readers import work as read_work
 from kilonova.db.readers.work import Work
 from kilonova.db.transaction import Transaction
 from kilonova.db.writers import actions as write_actions
+from kilonova.objects.guest import ReadMark
 from kilonova.objects.ids import ActionRef, HostName
+from kilonova.objects.instance import Instance
 from kilonova.objects.leg import moves_on
-from kilonova.objects.states import ActionState, Verb
+from kilonova.objects.states import ActionState, PowerState, Verb
 from kilonova.rpcapi.host_to_conductor import Finish, RecordEvents
 
 NewId = Callable[[], str]
@@ -45,7 +47,8 @@ def finish(tx: Transaction, report: Finish, new_id: NewId, now: datetime) -> Fin
     for an action of a newer version.  A repeat is accepted and changes nothing, also if its leg is no longer the
     current one.
 
-    A report also continues an abandoned action, unless the instance has a newer request.
+    A report also continues an abandoned action, unless the instance has a newer request.  A state of the guest that was
+    recorded from a newer read stays (docs/adr/0031).
     """
     work = read_work.of_action(tx, report.leg.action_id)
     action = work.action
@@ -67,14 +70,24 @@ def _finish_open(tx: Transaction, work: Work, report: Finish, new_id: NewId, now
     action, instance, is_deleted = work.action, work.instance, work.is_deleted
     if action.state is ActionState.ABANDONED:  # it was reopened, which has changed its instance
         instance, is_deleted = read_instances.get_known(tx, action.instance_id)
-    outcome = Outcome(report.succeeded, report.power, report.message, report.of_host, report.read)
+    reported = Outcome(report.succeeded, report.power, report.message, report.of_host, report.read)
+    outcome = _newest(reported, instance, work.read)
     if is_deleted:
         return Next(end_leg_of_deleted(tx, action, instance, outcome, now))
     if work.failed_here and outcome.succeeded:
         note_success(tx, action)
     following = end_leg(tx, action, instance, outcome, now)
     resume_after(tx, action, new_id, now)
-    return following
+    return following._replace(recorded=following.recorded and outcome.power == reported.power)
+
+
+def _newest(reported: Outcome, instance: Instance, last: ReadMark | None) -> Outcome:
+    """The outcome with the state of the guest that the newest read has found.  While an action was abandoned, reports
+    about its guest were recorded, and one of them may be newer than the last read by the action."""
+    if reported.read is None or not reported.read.is_before(last):
+        return reported
+    is_recorded = instance.power_state == (PowerState.NOSTATE if reported.power is None else reported.power)
+    return replace(reported, power=reported.power if is_recorded else instance.power_state, read=last)
 
 
 def record_events(tx: Transaction, request: RecordEvents) -> None:

@@ -13,11 +13,13 @@ from typing import Any
 import psycopg
 import sqlalchemy as sa
 from sqlalchemy import event
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.pool import QueuePool
 
 from kilonova.base.errors import DatabaseUnreadable
 from kilonova.db.compatibility import LOWEST, refusal
 from kilonova.db.migrate import HEAD
+from kilonova.db.postgres.failures import has_changed_type
 
 logging.getLogger("psycopg").setLevel(logging.ERROR)  # (it reports each conflict within several rows as a warning)
 
@@ -69,9 +71,17 @@ def make_engine(parameters: Mapping[str, str], *, size: int, check: bool = True)
         pool_use_lifo=True,
         hide_parameters=True,  # the text of an error must not contain bound values: they may be secrets
     )
+    event.listen(engine, "handle_error", _drop_outdated)
     if check:
         event.listen(engine, "connect", _remember_run)
     return engine
+
+
+def _drop_outdated(failure: ExceptionContext) -> None:
+    """After an upgrade of the schema, all connections of the pool are made anew: each may have prepared the
+    statement."""
+    if has_changed_type(failure.original_exception):
+        failure.is_disconnect = True
 
 
 class Timeline:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Running transactions on PostgreSQL: a few worker threads, each with one connection.
 
-Every write is SERIALIZABLE, every read a snapshot: REPEATABLE READ, READ ONLY, or a single statement, which needs no
-BEGIN and no COMMIT (transaction.single_statement).  The function of a transaction runs again after a conflict with
+Every write is SERIALIZABLE, unless its function locks what it depends on (transaction.locks_usage_of).  Every read is a
+snapshot: REPEATABLE READ, READ ONLY, or a single statement, which needs no BEGIN and no COMMIT
+(transaction.single_statement).  The function of a transaction runs again after a conflict with
 another transaction, then alone (see contention), and after a connection that was lost before its COMMIT.  A COMMIT
 without an answer is settled by the transaction's id, which the server is asked for on a new connection.
 """
@@ -38,7 +39,14 @@ from kilonova.db.postgres.session import (
     write_trial,
 )
 from kilonova.db.postgres.turn import Phase, Turn
-from kilonova.db.transaction import Snapshot, Transaction, is_single, single_statement, take_recorded
+from kilonova.db.transaction import (
+    Snapshot,
+    Transaction,
+    is_single,
+    single_statement,
+    take_recorded,
+    usage_to_lock,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -98,9 +106,8 @@ class PostgresDatabase:
     async def write(self, fn: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """`fn(transaction, ...)` in a transaction that is on disk when this returns."""
         try:
-            result = await self._repeat(
-                partial(self._run_write, partial(_call, fn, args, kwargs)), self._write_s, self._contention.of(fn)
-            )
+            run = partial(self._run_write, partial(_call, fn, args, kwargs), usage_to_lock(fn, args))
+            result = await self._repeat(run, self._write_s, self._contention.of(fn))
         except DatabaseUnavailable as exc:
             self._refused = str(exc)
             raise
@@ -119,7 +126,7 @@ class PostgresDatabase:
     async def trouble(self) -> str:
         """The reason why the database cannot be written, in one sentence; empty when it can."""
         if self._refused:
-            run = partial(self._run_write, partial(_call, write_trial, (), {}))
+            run = partial(self._run_write, partial(_call, write_trial, (), {}), None)
             with contextlib.suppress(DatabaseUnavailable, TimeoutError):
                 async with asyncio.timeout(TRIAL_S + MARGIN_S):  # (the outcome of its COMMIT is not asked for)
                     await self._repeat(run, TRIAL_S, self._contention.of(write_trial))
@@ -226,9 +233,10 @@ class PostgresDatabase:
             await pauses.wait()
         raise RequestOutcomeUnknown("The database did not answer a commit, and its outcome cannot be read.")
 
-    def _run_write(self, call: Callable[[Transaction], Any], turn: Turn) -> Any:
+    def _run_write(self, call: Callable[[Transaction], Any], usage_of: str | None, turn: Turn) -> Any:
         with connected(self._engine, turn) as connection:
-            turn.server_run, turn.xid = server_run(connection), begin_write(connection, alone=turn.alone)
+            turn.server_run = server_run(connection)
+            turn.xid = begin_write(connection, alone=turn.alone, usage_of=usage_of)
             connection.info[SECOND_CALL] = turn.again
             take_recorded(connection)  # of a transaction that was rolled back
             turn.enter(Phase.RUNNING)

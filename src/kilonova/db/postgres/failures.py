@@ -32,7 +32,10 @@ class Kind(Enum):
     """A defect in our own statement, or an exception of the function."""
 
 
-_LOST_CODES = frozenset({"25006", "25P03", "57P01", "57P02", "57P03", "57P04", "57P05"})
+CHANGED_TYPE = "0A000"
+"""A statement that the session has prepared returns another type since an upgrade of the schema ("cached plan must not
+change result type"); a new session prepares it again."""
+_LOST_CODES = frozenset({CHANGED_TYPE, "25006", "25P03", "57P01", "57P02", "57P03", "57P04", "57P05"})
 _PASSING_CODES = frozenset({"57014", "55P03", "42501", "3D000"})
 _PASSING_CLASSES = frozenset({"28", "53", "54", "58"})
 
@@ -71,6 +74,11 @@ def _without_code(cause: psycopg.Error) -> Kind:
 def is_disk_full(exc: BaseException) -> bool:
     """Whether a file of the server could not grow."""
     return _code_of(exc) == _DISK_FULL
+
+
+def has_changed_type(exc: BaseException) -> bool:
+    """Whether the session is of no further use, because the schema was upgraded meanwhile."""
+    return _code_of(exc) == CHANGED_TYPE
 
 
 def _code_of(exc: BaseException) -> str | None:

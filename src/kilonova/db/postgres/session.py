@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import psycopg
 import sqlalchemy as sa
+from psycopg import sql
 from psycopg.pq import TransactionStatus
 from sqlalchemy import event
 from sqlalchemy.exc import ProgrammingError
@@ -16,11 +17,16 @@ from kilonova.db.postgres.failures import Kind, kind_of
 from kilonova.db.postgres.turn import Turn
 
 _BEGIN_WRITE = """
-BEGIN ISOLATION LEVEL SERIALIZABLE; LOCK TABLE alembic_version IN {} MODE; SELECT pg_current_xact_id()::text
+BEGIN ISOLATION LEVEL {}; LOCK TABLE alembic_version IN {} MODE; SELECT pg_current_xact_id()::text
 """
 """One round trip.  LOCK TABLE comes before the snapshot of the transaction (PostgreSQL documentation, "LOCK"): what the
 others have committed meanwhile is seen.  The id of the transaction is known before the COMMIT."""
-_BESIDE_OTHERS, _ALONE = _BEGIN_WRITE.format("ROW SHARE"), _BEGIN_WRITE.format("EXCLUSIVE")
+_LOCK_USAGE = """
+; INSERT INTO quota_usages (project_id, instances, cores, ram) VALUES ({project}, 0, 0, 0) ON CONFLICT DO NOTHING;
+SELECT FROM quota_usages WHERE project_id = {project} FOR UPDATE
+"""
+"""In the same round trip: the row of a project without servers is created, so that it can be locked."""
+_BESIDE_OTHERS, _ALONE = "ROW SHARE", "EXCLUSIVE"
 _BEGIN_READ = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
 
@@ -53,12 +59,18 @@ def _clean(connection: sa.Connection, *, broken: bool) -> None:
         connection.invalidate()
 
 
-def begin_write(connection: sa.Connection, *, alone: bool) -> str:
+def begin_write(connection: sa.Connection, *, alone: bool, usage_of: str | None = None) -> str:
     """Begin, and return the id of the transaction.  With `alone`, wait until no other write runs; the others wait then,
-    and reads do not."""
-    cursor = driver_of(connection).execute(_ALONE if alone else _BESIDE_OTHERS, prepare=False)
-    while cursor.nextset():
-        pass
+    and reads do not.  With `usage_of`, lock the usage of this project, and run READ COMMITTED."""
+    driver, mode = driver_of(connection), _ALONE if alone else _BESIDE_OTHERS
+    if usage_of is None:
+        text = _BEGIN_WRITE.format("SERIALIZABLE", mode)
+    else:
+        lock = _LOCK_USAGE.format(project=sql.Literal(usage_of).as_string(driver))
+        text = _BEGIN_WRITE.format("READ COMMITTED", mode) + lock
+    cursor = driver.execute(text.encode(), prepare=False)
+    cursor.nextset()
+    cursor.nextset()
     row = cursor.fetchone()
     assert row is not None
     return str(row[0])

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reading instances.  Deleted ones are included only where a function states it."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import RowMapping
@@ -38,8 +39,12 @@ def get_with_read(snapshot: Snapshot, instance_id: InstanceId) -> tuple[Instance
     """One instance, and the read of its guest that the record is from; None when that read had no number.  Raises
     NotFound."""
     row = _row_of(snapshot, instance_id)
-    last = None if row["read_number"] is None else ReadMark(row["read_by"], row["read_number"])
-    return INSTANCES.load(row), last
+    return INSTANCES.load(row), read_mark(row)
+
+
+def read_mark(row: Mapping[str, Any] | RowMapping) -> ReadMark | None:
+    """The read of the guest that a row of `instances` is from."""
+    return None if row["read_number"] is None else ReadMark(row["read_by"], row["read_number"])
 
 
 def _row_of(snapshot: Snapshot, instance_id: InstanceId) -> RowMapping:

@@ -20,7 +20,8 @@ from kilonova.db.schema import instances, services
 from kilonova.db.transaction import Snapshot
 from kilonova.objects.ids import HostName, InstanceId
 from kilonova.objects.instance import Instance
-from kilonova.objects.states import KNOWN_POWER, StatusMeaning, VmState
+from kilonova.objects.states import VmState
+from kilonova.objects.statuses import KNOWN_POWER, StatusMeaning
 
 
 @dataclass(frozen=True, slots=True)

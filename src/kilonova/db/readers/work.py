@@ -11,9 +11,11 @@ from kilonova.base.errors import DatabaseUnreadable, NotFound
 from kilonova.db.codec import ACTIONS, INSTANCES
 from kilonova.db.readers.actions import known_actions
 from kilonova.db.readers.hosts import COMPUTE, HostProcess
+from kilonova.db.readers.instances import read_mark
 from kilonova.db.schema import actions, compute_nodes, instances, project_numbers, services
 from kilonova.db.transaction import Snapshot, single_statement
 from kilonova.objects.action import Action
+from kilonova.objects.guest import ReadMark
 from kilonova.objects.ids import ActionId, HostName
 from kilonova.objects.instance import Instance
 
@@ -49,6 +51,7 @@ _HAS_OPEN = sa.select(
 class Work(NamedTuple):
     """An action and its instance.  `project_number`: see writers.instances.number_project; None without one, or if it
     was not read.  `failed_here`: whether builds failed on the action's host since the last success, if that was read.
+    `read`: the read of the guest that the instance's record is from.
     """
 
     action: Action
@@ -56,6 +59,7 @@ class Work(NamedTuple):
     is_deleted: bool
     project_number: int | None = None
     failed_here: bool = False
+    read: ReadMark | None = None
 
 
 class WorkOfHost(NamedTuple):
@@ -128,7 +132,7 @@ def _work(values: tuple[Any, ...], action: Action | None = None) -> Work:
     row = dict(zip(_INSTANCE, values[_WIDTH:], strict=True))
     if row["id"] is None:
         raise _unknown(action)
-    return Work(action, INSTANCES.load(row), row["deleted_at"] is not None)
+    return Work(action, INSTANCES.load(row), row["deleted_at"] is not None, read=read_mark(row))
 
 
 def _unknown(action: Action) -> NotFound:

@@ -54,14 +54,28 @@ def move(tx: Transaction, project_id: str, by: Usage) -> None:
         tx.execute(_MOVE, values)
 
 
+def locked_usage(tx: Transaction, project_id: str) -> Usage:
+    """The usage of the project's servers, locked against changes until the transaction ends.
+
+    (SQLite has one writer at a time, and no row locks.)
+    """
+    _open(tx, project_id)
+    row = tx.execute(_LOCK, {"project": project_id}).one()
+    return Usage(row.instances, row.cores, row.ram)
+
+
 def _open(tx: Transaction, project_id: str) -> None:
     """Create a project's row with its first server; the row is never deleted."""
     tx.execute(_OPEN.on(tx), {"project_id": project_id, "instances": 0, "cores": 0, "ram": 0})
 
 
 def _fits(name: str) -> sa.ColumnElement[bool]:
-    more, most = sa.bindparam(f"more_{name}", type_=sa.Integer), sa.bindparam(f"most_{name}", type_=sa.Integer)
+    more, most = _bound("more", name), _bound("most", name)
     return sa.or_(more <= 0, most == UNLIMITED, quota_usages.c[name] + more <= most)
+
+
+def _bound(what: str, name: str) -> sa.BindParameter[int]:
+    return sa.bindparam(f"{what}_{name}", type_=quota_usages.c[name].type)
 
 
 def _limit(project: sa.ColumnElement[str], name: str) -> sa.ScalarSelect[int]:
@@ -70,7 +84,7 @@ def _limit(project: sa.ColumnElement[str], name: str) -> sa.ScalarSelect[int]:
 
 
 def _fits_recorded(name: str) -> sa.ColumnElement[bool]:
-    more, default = sa.bindparam(f"more_{name}", type_=sa.Integer), sa.bindparam(f"most_{name}", type_=sa.Integer)
+    more, default = _bound("more", name), _bound("most", name)
     own, of_all = _limit(sa.bindparam("project", type_=sa.String), name), _limit(sa.literal(DEFAULT_CLASS), name)
     most = sa.func.coalesce(own, of_all, default)
     return sa.or_(more <= 0, most == UNLIMITED, quota_usages.c[name] + more <= most)
@@ -81,5 +95,10 @@ _OF_PROJECT = sa.update(quota_usages).where(quota_usages.c.project_id == sa.bind
 _MOVE = _OF_PROJECT.values({name: quota_usages.c[name] + sa.bindparam(f"more_{name}") for name in _COUNTED})
 _TAKE = _MOVE.where(*(_fits(name) for name in _COUNTED))
 _TAKE_WITHIN_LIMITS = _MOVE.where(*(_fits_recorded(name) for name in _COUNTED))
+_LOCK = (
+    sa.select(*(quota_usages.c[name] for name in _COUNTED))
+    .where(quota_usages.c.project_id == sa.bindparam("project"))
+    .with_for_update()
+)
 _OPEN = Upsert(quota_usages, ("project_id",))
 _PUT_LIMIT = Upsert(quotas, ("project_id", "resource"), replace=("hard_limit",))

@@ -22,7 +22,8 @@ from kilonova.base.errors import Forbidden, InvalidInput
 from kilonova.db.readers.servers import ServerQuery, TagFilter, page
 from kilonova.db.transaction import Snapshot
 from kilonova.objects.instance import Instance
-from kilonova.objects.states import StatusMeaning, VmState, meaning_of
+from kilonova.objects.states import VmState
+from kilonova.objects.statuses import StatusMeaning, meaning_of
 
 BRIEF_PAGE = paged("servers", BRIEF)
 DETAIL_PAGE = paged("servers", DETAIL)

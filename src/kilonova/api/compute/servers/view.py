@@ -23,7 +23,7 @@ from kilonova.objects.hardware import root_device
 from kilonova.objects.ids import HostName
 from kilonova.objects.instance import Address, Instance
 from kilonova.objects.messages import member_message
-from kilonova.objects.states import api_power, api_status
+from kilonova.objects.statuses import api_power, api_status
 
 _WITH_PROGRESS = frozenset({"ACTIVE", "BUILD", "REBUILD", "RESIZE", "VERIFY_RESIZE", "REVERT_RESIZE", "MIGRATING"})
 _WITH_FAULT = frozenset({"ERROR", "DELETED"})
