@@ -7,6 +7,7 @@ from lab.mutant import Mutant, one
 
 APP = "ui/static/app"
 BROWSER = "tests/browser"
+PEOPLE = f"{BROWSER}/test_people.py"
 
 MUTANTS_OF_PAGE: Sequence[Mutant] = (
     one(
@@ -155,5 +156,26 @@ MUTANTS_OF_PAGE: Sequence[Mutant] = (
         f"{APP}/app.js",
         "if (!page.admin || isAdmin.value) return",
         "if (page) return",
+    ),
+    one(
+        "the page logs in with its new password",
+        f"{PEOPLE}::test_a_user_changes_the_password_and_the_page_stays_logged_in",
+        f"{APP}/views/account/password.js",
+        "      await enterAgain(me, password);\n",
+        "      void enterAgain;\n",
+    ),
+    one(
+        "a wrong password does not end the session of the page",
+        f"{PEOPLE}::test_a_user_changes_the_password_and_the_page_stays_logged_in",
+        f"{APP}/api/users.js",
+        ", hasPassword: true",
+        "",
+    ),
+    one(
+        "notifications come by themselves",
+        f"{PEOPLE}::test_notifications_come_by_themselves_and_lead_to_their_server",
+        f"{APP}/views/notifications/follow.js",
+        "const stop = listen(() => (clearTimeout(timer), (timer = setTimeout(look, TOGETHER_MS))));",
+        "const stop = listen(() => clearTimeout(timer));",
     ),
 )

@@ -90,6 +90,11 @@ export const en = {
   "nav.hosts": "Hosts",
   "nav.services": "Services",
   "nav.aggregates": "Aggregates",
+  "nav.projects": "Projects",
+  "nav.users": "Users",
+  "nav.roles": "Roles",
+  "nav.notifications": "Notifications",
+  "nav.account": "Your account",
 
   "page.up": "Above",
   "palette.title": "Find",
