@@ -36,8 +36,6 @@ from kilonova.db.readers.hosts import HostLevel
 from kilonova.db.transaction import Transaction
 from kilonova.db.writers import flavors, keypairs, liveness, notifications, purge, rounds
 from kilonova.db.writers import hosts as write_hosts
-from kilonova.db.writers import images as write_images
-from kilonova.db.writers import instances as write_instances
 from kilonova.db.writers import quotas as write_quotas
 from kilonova.db.writers import server_groups as write_groups
 from kilonova.objects.action import ActionEvent
@@ -350,8 +348,8 @@ CASES: Mapping[str, Case] = {
         ),
         same(QUOTAS),
     ),
-    "delete an image": one(write_images.delete_image, same(ImageId("image-0"))),
-    "no member": one(image_members.delete, same(api.DeleteImageMember(ImageId("image-0"), "p1"))),
+    "delete an image": one(images.delete, same(api.DeleteImage(ImageId("image-0"))), same(NOW)),
+    "no member": one(image_members.delete, same(api.DeleteImageMember(ImageId("image-0"), "p1")), same(NOW)),
     "user": one(
         identity.create_user,
         lambda side: identity_methods.CreateUser(User(f"user-{side.number}", "same name", "hash")),
@@ -369,7 +367,9 @@ CASES: Mapping[str, Case] = {
         same(NOW),
     ),
     "delete a user": one(identity.delete_user, same(identity_methods.DeleteUser("u1")), same(NOW)),
-    "name a server": one(write_instances.update, same(ACTIVE), same(NOW)),
+    "name a server": one(
+        server_edits.update, lambda side: api.UpdateServer(side.context, ACTIVE, name=f"name {side.number}"), same(NOW)
+    ),
     "delete limits": one(write_quotas.delete_limits, same("p1")),
     "delete a key pair": one(keypairs.delete_keypair, same("u1"), same("key-1")),
     "aggregate": one(
@@ -422,6 +422,7 @@ COVERED: Mapping[str, str] = {
     "image_members.delete": "no member",
     "image_members.put": "put a member",
     "image_quota.create": "image",
+    "images.delete": "delete an image",
     "images.update": "change an image",
     "offload.begin": "offload",
     "place.place": "place",
@@ -442,13 +443,12 @@ COVERED: Mapping[str, str] = {
     "self._create_keypair": "key pair",
     "server_edits.edit_metadata": "metadata",
     "server_edits.edit_tags": "tags",
+    "server_edits.update": "name a server",
     "server_groups.create": "group",
     "signing_keys.ensure": "first key",
     "write_flavors.create_flavor": "flavor",
     "write_flavors.delete_flavor": "delete a flavor",
     "write_groups.delete": "delete a group",
-    "write_images.delete_image": "delete an image",
-    "write_instances.update": "name a server",
     "write_keypairs.delete_keypair": "delete a key pair",
     "write_liveness.call_down": "call down",
     "write_liveness.call_up": "call up",

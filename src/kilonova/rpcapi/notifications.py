@@ -42,7 +42,7 @@ def encode(numbered: Numbered) -> bytes:
 def message(numbered: Numbered) -> Message:
     """The members of a message."""
     notification = numbered.notification
-    service = "conductor" if notification.event_type.startswith("instance.") else "compute"
+    service = "compute" if notification.event_type.startswith("compute.") else "conductor"
     return {
         "number": numbered.number,
         "message_id": numbered.id,

@@ -141,13 +141,6 @@ export const servers = {
   "figures.received": "in",
   "figures.sent": "out",
 
-  "placement.title": "Placement",
-  "placement.chosen": "{host} was chosen",
-  "placement.none": "No host was chosen",
-  "placement.counts": "{candidates} of {hosts} hosts were possible",
-  "placement.refused": "refused {count}: {hosts}",
-  "placement.weight": "{host} has the weight {weight}",
-
   "console.kinds": "Kinds of console",
   "console.log": "Output",
   "console.serial": "Serial terminal",

@@ -24,20 +24,13 @@ import { Members } from "./members.js";
 /** @typedef {import("../../api/images.js").Image} Image */
 
 const UP = { path: "/images", text: t("nav.images") };
-const LOOK_MS = 2000;
 
 /** @param {{ id: string }} props */
 export default function ImagePage({ id }) {
   const { value, error, read } = useWatched(() => api.get(id), id);
   const image = value.value;
   const upload = uploads.value.get(id);
-  const unsettled = image?.status === "saving" || image?.status === "queued";
   useEffect(() => (isAdmin.value ? void everyProject.refresh() : undefined), []);
-  useEffect(() => {
-    if (!unsettled) return;
-    const timer = setInterval(read, LOOK_MS);
-    return () => clearInterval(timer);
-  }, [id, unsettled]);
   useEffect(() => void read(), [upload === undefined]);
   useEffect(() => offer(() => (value.value ? imageItems(value.value, read) : [])), []);
   if (error.value instanceof ApiError && error.value.status === 404) return html`<${Gone} name=${image?.name} />`;

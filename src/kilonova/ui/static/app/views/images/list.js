@@ -22,9 +22,6 @@ import { DownloadsPanel, UploadsPanel } from "./panel.js";
 
 /** @typedef {import("../../api/images.js").Image} Image */
 
-const LOOK_MS = 3000;
-const UNSETTLED = ["saving", "queued"];
-
 /** What other projects offer to this one.  The API lists to administrators what is offered to anybody. */
 async function offered() {
   const projectId = subject.peek()?.project?.id;
@@ -65,12 +62,10 @@ export default function Images() {
 /** @param {Image} image */
 const nameOf = (image) => image.name || image.id;
 
-/** Read a list now, after events of everything, and every few seconds while images are on their way. @param {import("../../state/collection.js").Collection<Image>} list */
+/** Read a list now, and after events of images and of everything. @param {import("../../state/collection.js").Collection<Image>} list */
 function watch(list) {
   void list.refresh();
-  const stop = listen((change) => void (["reset", "poll", "image"].includes(change.kind) && list.refresh()));
-  const timer = setInterval(() => void (list.items.peek()?.some((image) => UNSETTLED.includes(image.status)) && list.refresh()), LOOK_MS);
-  return () => (stop(), clearInterval(timer));
+  return listen((change) => void (["reset", "poll", "image"].includes(change.kind) && list.refresh()));
 }
 
 /** @param {{ at: string }} props */
