@@ -24,6 +24,8 @@ from kilonova.rpcapi import api_to_conductor_images as image_stores
 from kilonova.rpcapi import host_to_conductor as host
 from kilonova.rpcapi import host_to_conductor_images as host_images
 from kilonova.rpcapi import to_host as compute
+from kilonova.rpcapi import to_host_verify as compute_verify
+from kilonova.rpcapi import verify as operators_verify
 from kilonova.rpcapi.method import methods_of
 
 HEAD = "<!-- Made by `make docs` from {source}; do not edit. -->\n"
@@ -103,6 +105,8 @@ _RPC: Mapping[str, ModuleType] = {
     "Host to conductor (`conductor.host.<host>`)": host,
     "Host to conductor: images (`conductor.host.<host>`)": host_images,
     "To a host (`compute.<host>`)": compute,
+    "API to conductor: verify (`conductor.operators`)": operators_verify,
+    "To a host: verify (`compute.<host>`)": compute_verify,
 }
 
 
