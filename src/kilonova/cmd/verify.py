@@ -2,7 +2,6 @@
 """`kilonova verify`: compares the database with what exists, and repairs the differences on request."""
 
 import json
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -126,7 +125,7 @@ def _compare(cloud: "Cloud", request: dict[str, Any]) -> dict[str, Any]:
         if not found["running"]:
             return found
         request = {**request, "begin": False}
-        time.sleep(POLL_S)
+        _sleep(POLL_S)
 
 
 def _repair(cloud: "Cloud", plan: Plan, before: Report, *, as_json: bool) -> Report:
@@ -137,7 +136,7 @@ def _repair(cloud: "Cloud", plan: Plan, before: Report, *, as_json: bool) -> Rep
         return before
     if not as_json:
         print(f"{len(repairable)} of {before.count} differences can be repaired. The second look is in {plan.pause_s:g} s.")
-    time.sleep(plan.pause_s)
+    _sleep(plan.pause_s)
     repaired = look(cloud, plan, repair=True)
     after = look(cloud, plan)
     done = [one for one in repaired.differences if one["outcome"] and _key(one) not in set(map(_key, after.differences))]
@@ -182,7 +181,7 @@ def _watch(plan: Plan, every_s: float, clouds_file: Path | None, os_cloud: str, 
         if report.unseen:  # what could not be compared has not ended
             now = {**known, **now}
         known = now
-        time.sleep(every_s)
+        _sleep(every_s)
 
 
 def changes(
@@ -205,4 +204,14 @@ def _as_json(change: str, key: tuple[Any, ...], found: str) -> str:
 
 
 def _time() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    from kilonova.base.clock import SystemClock
+
+    return f"{SystemClock().now():%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _sleep(seconds: float) -> None:
+    import asyncio
+
+    from kilonova.base.clock import SystemClock
+
+    asyncio.run(SystemClock().sleep(seconds))

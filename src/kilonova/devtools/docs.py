@@ -13,6 +13,7 @@ from types import ModuleType
 from oslo_config import cfg
 
 from kilonova.config import default, load, network
+from kilonova.devtools import verify_doc
 from kilonova.objects.extra_specs import AGGREGATE, SPECS
 from kilonova.objects.image_properties import OLD_NAMES, PROPERTIES, Property
 from kilonova.objects.states import OBSERVED, VERBS, PowerState, VmState, api_status
@@ -146,6 +147,11 @@ def policy() -> str:
     return HEAD.format(source="the route tables of src/kilonova/api") + "\n" + markdown()
 
 
+def verify() -> str:
+    """Every kind of difference."""
+    return HEAD.format(source="src/kilonova/objects/difference.py") + "\n" + verify_doc.markdown()
+
+
 def extra_specs() -> str:
     """Every extra spec, with the part of it that guests get."""
     lines = [HEAD.format(source="src/kilonova/objects/extra_specs.py"), "# Extra specs of flavors\n"]
@@ -215,6 +221,7 @@ DOCUMENTS: Mapping[str, Callable[[], str]] = {
     "policy.md": policy,
     "extra-specs.md": extra_specs,
     "image-properties.md": image_properties,
+    "verify.md": verify,
 }
 
 
