@@ -104,7 +104,9 @@ class Damage:
         self.sql(gone, self.servers.deleted)
         self.sql("UPDATE instances SET host = 'h9' WHERE id = ?", self.servers.moved)
         values = [value for one in kept for value in (one["address"], one["floating"]) if value]
-        of_deleted = [value for one in self.address(self.servers.deleted) for value in (one["address"], one["floating"])]
+        of_deleted = [
+            value for one in self.address(self.servers.deleted) for value in (one["address"], one["floating"])
+        ]
         return {
             ("quota-usage", self.project),
             ("quota-usage", "p-gone"),
@@ -205,7 +207,14 @@ def spoil(path: Path) -> None:
         file.write(bytes([last ^ 1]))
 
 
-NOT_HERE = {"files-elsewhere", "network-missing", "reservation-kept", "reservation-missing", "image-without-copy", "address-double"}
+NOT_HERE = {
+    "files-elsewhere",
+    "network-missing",
+    "reservation-kept",
+    "reservation-missing",
+    "image-without-copy",
+    "address-double",
+}
 """Kinds that this box cannot have, or not beside the others: see the unit tests."""
 
 

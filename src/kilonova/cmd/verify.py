@@ -93,7 +93,13 @@ def look(cloud: "Cloud", plan: Plan, *, repair: bool = False) -> Report:
     report = Report()
     for part in _parts(cloud, plan):
         report.parts += 1
-        request = {**part, "repair": repair, "pause": plan.pause_s, "checksums": plan.checksums, "begin": plan.checksums}
+        request = {
+            **part,
+            "repair": repair,
+            "pause": plan.pause_s,
+            "checksums": plan.checksums,
+            "begin": plan.checksums,
+        }
         name = f"host {part['host']}" if "host" in part else f"the {part['part']}"
         try:
             found = _compare(cloud, request)
@@ -135,11 +141,14 @@ def _repair(cloud: "Cloud", plan: Plan, before: Report, *, as_json: bool) -> Rep
     if not repairable:
         return before
     if not as_json:
-        print(f"{len(repairable)} of {before.count} differences can be repaired. The second look is in {plan.pause_s:g} s.")
+        count = f"{len(repairable)} of {before.count} differences"
+        print(f"{count} can be repaired. The second look is in {plan.pause_s:g} s.")
     _sleep(plan.pause_s)
     repaired = look(cloud, plan, repair=True)
     after = look(cloud, plan)
-    done = [one for one in repaired.differences if one["outcome"] and _key(one) not in set(map(_key, after.differences))]
+    done = [
+        one for one in repaired.differences if one["outcome"] and _key(one) not in set(map(_key, after.differences))
+    ]
     outcomes = {_key(one): one["outcome"] for one in repaired.differences}
     left = [{**one, "outcome": outcomes.get(_key(one))} for one in after.differences]
     return Report(after.parts, done + left, after.unseen, after.count)
@@ -184,9 +193,7 @@ def _watch(plan: Plan, every_s: float, clouds_file: Path | None, os_cloud: str, 
         _sleep(every_s)
 
 
-def changes(
-    before: dict[tuple[Any, ...], str], now: dict[tuple[Any, ...], str], *, as_json: bool
-) -> Iterator[str]:
+def changes(before: dict[tuple[Any, ...], str], now: dict[tuple[Any, ...], str], *, as_json: bool) -> Iterator[str]:
     """A line for each difference that is new, and for each one that has ended."""
     write: Callable[[str, tuple[Any, ...], str], str] = _as_json if as_json else _as_text
     yield from (write("new", key, found) for key, found in now.items() if key not in before)

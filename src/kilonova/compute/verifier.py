@@ -83,7 +83,8 @@ class Verifier:
         tasks.spawn("cached bases", self._bases.run())
 
     async def list_contents(self, request: ListContents, _peer: str) -> HostContents:
-        """One page; the first page records the orphans.  Raises HypervisorUnavailable, HypervisorError, NotSupported."""
+        """One page; the first page records the orphans.  Raises HypervisorUnavailable, HypervisorError,
+        NotSupported."""
         contents = CONTENTS.of(self._tools.driver)
         if request.after:
             guests = await contents.guests()

@@ -172,23 +172,25 @@ Key = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One difference.  `subject` is the id or the name of what differs, `found` one sentence.  `repair` is what a repair
-    does with this difference (empty: nothing), and `outcome` what a repair did (empty: none was requested)."""
+    """One difference.  `subject` is the id or the name of what differs, `found` one sentence.  `repair` is what a
+    repair does with this difference (empty: nothing), and `outcome` what a repair did (empty: none was requested)."""
 
     code: str
     subject: str
     found: str
-    host: HostName = HostName("")
+    host: HostName | None = None
     repair: str = ""
     outcome: str = ""
 
     @property
     def key(self) -> Key:
         """Two looks that find the same difference give it the same key."""
-        return self.code, self.host, self.subject
+        return self.code, self.host or "", self.subject
 
 
-def difference(code: str, subject: str, found: str, host: HostName = HostName(""), *, repaired: bool = True) -> Difference:
+def difference(
+    code: str, subject: str, found: str, host: HostName | None = None, *, repaired: bool = True
+) -> Difference:
     """A difference with the repair of its kind; without `repaired`, this one has none."""
     return Difference(code, subject, found, host, KINDS[code].repair if repaired else "")
 

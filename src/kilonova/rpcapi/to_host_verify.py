@@ -27,8 +27,8 @@ class ListContents:
 
 @dataclass(frozen=True, slots=True)
 class HostContents:
-    """At most GUESTS_PER_PAGE guests, by id; `more`: there are others.  `busy` guests have an action, or are not idle on
-    the host.  `deleted`, `elsewhere`, `unknown`: see host_to_conductor.GuestClasses.  `drifted`: the recorded power
+    """At most GUESTS_PER_PAGE guests, by id; `more`: there are others.  `busy` guests have an action, or are not idle
+    on the host.  `deleted`, `elsewhere`, `unknown`: see host_to_conductor.GuestClasses.  `drifted`: the recorded power
     state of these is another one."""
 
     guests: Each[GuestContents] = ()

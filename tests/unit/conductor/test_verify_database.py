@@ -74,9 +74,7 @@ PLANTS = {
     "an address is another server's": Plant(give_an_address_to_another, {"address-kept", "address-missing"}),
     "two servers have an address": Plant(share_an_address, {"address-double"}, frozenset({"address-double"})),
     "a task without an action": Plant(server(task_state="rebooting"), {"task-kept"}, frozenset({"task-kept"})),
-    "a host that is not registered": Plant(
-        server(host="h9"), {"host-unknown", "claim"}, frozenset({"host-unknown"})
-    ),
+    "a host that is not registered": Plant(server(host="h9"), {"host-unknown", "claim"}, frozenset({"host-unknown"})),
 }
 
 

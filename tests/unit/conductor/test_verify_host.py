@@ -122,7 +122,9 @@ def test_a_host_as_it_is_recorded_has_no_difference() -> None:
     assert differences(look(resized, guest(files=(*FILES, "disk.kept-action-1")))) == ()
 
 
-OF_A_GUEST = [case for case in CASES if case.look.guests and case.code.partition("-")[0] not in ("base", "network", "cache")]
+OF_A_GUEST = [
+    case for case in CASES if case.look.guests and case.code.partition("-")[0] not in ("base", "network", "cache")
+]
 
 
 @pytest.mark.parametrize("case", OF_A_GUEST, ids=lambda case: case.code)

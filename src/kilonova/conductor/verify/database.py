@@ -113,12 +113,16 @@ def _addresses(held: Holdings) -> Judged:
 
 
 def _kept(instance: Instance | None, rows: Sequence[Assigned]) -> Judged:
-    has = {value for address in instance.addresses for value in _values(address)} if instance is not None else set[int]()
+    has = (
+        {value for address in instance.addresses for value in _values(address)} if instance is not None else set[int]()
+    )
     for row in rows:
         if row.value not in has:
             why = "does not have it" if instance is not None else "is deleted"
             at = f" on host {row.host}" if row.host else ""
-            found = f"Address {ip_address(row.value)} of {row.network}{at} is reserved for {row.instance_id}, which {why}."
+            found = (
+                f"Address {ip_address(row.value)} of {row.network}{at} is reserved for {row.instance_id}, which {why}."
+            )
             subject = f"{row.instance_id} {ip_address(row.value)}"
             yield difference("address-kept", subject, found, row.host), _released(row)
 

@@ -51,7 +51,7 @@ def differences(look: Look) -> tuple[Difference, ...]:
 
 def _missing_guests(look: Look) -> Iterator[Difference]:
     guests = look.guests
-    for server in _settled(look):
+    for server in _idle_servers(look):
         guest = guests.get(server.id)
         if guest is None or guest.power is None:
             found = f"Server {server.id} ({server.vm_state}) has no domain on host {look.host}."
@@ -64,7 +64,7 @@ def is_to_be_rebooted(server: Instance, guest: GuestContents | None) -> bool:
     return has_disk and server.vm_state is VmState.ACTIVE and server.desired_power is PowerState.RUNNING
 
 
-def _settled(look: Look) -> Iterator[Instance]:
+def _idle_servers(look: Look) -> Iterator[Instance]:
     for server in sorted(look.records.servers.values(), key=lambda one: one.id):
         if look.is_idle(server.id) and server.vm_state in WITH_GUEST:
             yield server
@@ -105,7 +105,7 @@ def _orphans(look: Look) -> Iterator[Difference]:
 
 def _disks(look: Look) -> Iterator[Difference]:
     guests, missing = look.guests, look.contents.cache.missing
-    for server in _settled(look):
+    for server in _idle_servers(look):
         guest = guests.get(server.id, GuestContents(server.id))
         files = guest.files or ()
         if DISK not in files:
@@ -172,7 +172,7 @@ def _networks(look: Look) -> Iterator[Difference]:
     networks = look.contents.networks
     for trouble in networks.troubles:
         yield difference("network-missing", trouble, trouble, look.host, repaired=trouble.startswith("The libvirt"))
-    addresses = {(server.id, address) for server in _settled(look) for address in server.addresses}
+    addresses = {(server.id, address) for server in _idle_servers(look) for address in server.addresses}
     for name in sorted({address.network for _, address in addresses} - set(networks.names)):
         if not networks.troubles:
             found = f"Host {look.host} does not have the network {name} of its servers."
@@ -187,12 +187,16 @@ def _reservations(look: Look, addresses: set[tuple[InstanceId, Address]]) -> Ite
     every = {address.mac for server in look.records.servers.values() for address in server.addresses}
     for one in reserved:
         if one.mac not in every:
-            found = f"Network {one.network} of host {look.host} reserves {one.address} for {one.mac}, which no server has."
+            found = (
+                f"Network {one.network} of host {look.host} reserves {one.address} for {one.mac}, which no server has."
+            )
             yield difference("reservation-kept", one.mac, found, look.host)
     known = {(one.network, one.mac, one.address) for one in reserved}
     for instance_id, address in sorted(addresses, key=lambda item: (item[0], item[1].address)):
         if address.network in own and (address.network, address.mac, address.address) not in known:
-            found = f"Network {address.network} of host {look.host} does not reserve {address.address} of {instance_id}."
+            found = (
+                f"Network {address.network} of host {look.host} does not reserve {address.address} of {instance_id}."
+            )
             yield difference("reservation-missing", f"{instance_id} {address.address}", found, look.host)
 
 

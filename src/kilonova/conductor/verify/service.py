@@ -141,7 +141,7 @@ class VerifyService:
         except KilonovaError as exc:
             return exc.message
         log.warning("a server without a guest is rebooted on request", instance=found.subject)
-        await self._rpc.cast(WAKE, Wake(), found.host)
+        await self._rpc.cast(WAKE, Wake(), look.host)
         return REQUESTED
 
 

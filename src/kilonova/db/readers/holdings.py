@@ -30,8 +30,8 @@ class Assigned:
 
 @dataclass(frozen=True, slots=True)
 class Holdings:
-    """`living` servers, and those that are `leaving`: deleted, while a host must still remove the guest.  `busy` have an
-    open action.  `registered` are all hosts with a service, `nodes` those that have reported what they have."""
+    """`living` servers, and those that are `leaving`: deleted, while a host must still remove the guest.  `busy` have
+    an open action.  `registered` are all hosts with a service, `nodes` those that have reported what they have."""
 
     living: Sequence[Instance]
     leaving: Sequence[Instance]
