@@ -4,6 +4,7 @@
 from pathlib import Path
 from typing import Any
 
+from kilonova.base.errors import HypervisorUnavailable
 from kilonova.objects.ids import InstanceId
 from kilonova.virt.fake.driver import FakeDriver
 from kilonova.virt.fake.machine import FakeHypervisor
@@ -69,6 +70,15 @@ async def test_the_guest_of_a_deleted_server_is_removed_after_two_looks(api: Api
     assert await codes(api) == []
 
 
+async def test_an_address_that_the_network_does_not_reserve_is_reserved(api: Api) -> None:
+    guest = hypervisor(api).guests[InstanceId(await api.server(await api.image()))]
+    guest.network = False
+    assert await codes(api) == [("reservation-missing", None)]
+    assert await codes(api, repair=True) == [("reservation-missing", "repaired")]
+    assert guest.network
+    assert await codes(api) == []
+
+
 async def test_a_damaged_base_is_fetched_again(api: Api) -> None:
     await api.server(await api.image())
     (base,) = (api.cloud.state / "instances/_base").iterdir()
@@ -103,6 +113,21 @@ async def test_a_hypervisor_that_is_away_is_not_compared(api: Api) -> None:
     assert found["differences"] == []
     assert found["unseen"].startswith("Host box1 could not be compared: ")
     assert (await verified(api, "database"))["unseen"] is None
+
+
+async def test_a_guest_that_does_not_respond_is_named_and_the_others_are_compared(api: Api) -> None:
+    image_id = await api.image()
+    stuck, other = await api.server(image_id), await api.server(image_id)
+
+    async def refuse(name: str, instance_id: InstanceId | None) -> None:
+        if name == "disk_trouble" and instance_id == stuck:
+            raise HypervisorUnavailable("It does not answer.")
+
+    hypervisor(api).before_call = refuse
+    hypervisor(api).guests[InstanceId(other)].disk_gone = True
+    found = await verified(api)
+    assert [one["code"] for one in found["differences"]] == ["disk-missing"]
+    assert found["unseen"].endswith(f"{stuck} (It does not answer.).")
 
 
 async def test_only_administrators_use_it_and_a_host_is_named(api: Api) -> None:

@@ -13,6 +13,9 @@ from kilonova.base.threads import Workers
 
 log = structlog.get_logger(__name__)
 
+FILE = "orphans.json"
+"""The name of the record in a directory."""
+
 
 class Sightings:
     """When each orphan was found first, in a file: the record survives the process.

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import structlog
 
+from kilonova.base import sightings
 from kilonova.base.clock import Clock
 from kilonova.base.errors import HypervisorUnavailable, NotFound, RpcUnavailable
 from kilonova.base.failpoints import Failpoints
 from kilonova.base.health import Check
 from kilonova.base.metrics import Metrics
-from kilonova.base.sightings import Sightings
 from kilonova.base.tasks import Supervisor
 from kilonova.base.threads import Workers
 from kilonova.compute.cached_bases import CachedBases
@@ -65,9 +65,6 @@ log = structlog.get_logger(__name__)
 LOST_S = 10.0
 """The time for the step in progress when this process learns that its host has a newer process."""
 
-
-SIGHTINGS = "orphans.json"
-"""The file in the state directory with the orphans that earlier looks have found."""
 
 Images = Callable[[HostCaller], ImageLibrary]
 """Returns where a host's images come from and go to, once the host can call the conductor."""
@@ -146,8 +143,8 @@ class ComputeManager:
         tasks.spawn("until lost", self._until_lost(session, feed, queues))
         reaper = Reaper(session, queues, runner, tools, self.metrics)
         endpoint = self._endpoint()
-        sightings = Sightings(Path(defaults.state_path) / SIGHTINGS, self._workers, clock)
-        Verifier(tools, queues, (reaper, observer), sightings, CachedBases(cache)).serve(endpoint, tasks)
+        seen = sightings.Sightings(Path(defaults.state_path) / sightings.FILE, self._workers, clock)
+        Verifier(tools, queues, (reaper, observer), seen, CachedBases(cache)).serve(endpoint, tasks)
         await bus.subscribe(methods.WAKE.subject_of(self._identity.host), endpoint.handle)
         observer.start(queues, tasks)
         reports.start(defaults, tasks)

@@ -7,6 +7,7 @@ conductor reports as deleted from this host, and files that only an unfinished o
 look and found again.
 """
 
+import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
@@ -43,6 +44,9 @@ from kilonova.rpcapi.to_host_verify import (
 from kilonova.virt.capabilities import CONTENTS
 
 log = structlog.get_logger(__name__)
+
+DISK_S = 2.0
+"""The time for the disk of one guest: a guest that does not respond delays the others by no more."""
 
 Removal = Callable[[], Awaitable[str]]
 """Removes one orphan.  Returns why it could not be removed; empty when it is gone."""
@@ -125,6 +129,9 @@ class Verifier:
                 removed += [] if why else [name]
         self._bases.renew(request.images, request.grants)
         failures = [await _attempt(self._observer.sync), await _attempt(contents.mend_networks)]
+        for one in request.unreserved:
+            if one.id not in seen.busy and one.id in seen.guests and not self._queues.is_busy(one.id):
+                failures.append(await _attempt(lambda one=one: self._tools.driver.ensure_network(one)))
         waiting = [name for name in seen.orphans if name not in (*removed, *failed)]
         if removed:
             log.warning("orphans were removed on request", orphans=", ".join(removed))
@@ -160,19 +167,28 @@ class Verifier:
         for instance in seen.classes.deleted:
             if instance.id not in seen.busy:
                 code = "files-deleted" if seen.guests[instance.id].power is None else "guest-deleted"
-                seen.orphans[orphan(code, instance.id)] = lambda one=instance: self._reaper.remove(one)
+                remove = lambda one=instance: self._reaper.remove(one)  # noqa: E731
+                seen.orphans[orphan(code, instance.id)] = self._while_idle(instance.id, remove)
         for guest in seen.guests.values():
             id_ = guest.instance_id
             if id_ in here and id_ not in seen.busy:
                 for name in guest.left_over:
-                    remove = lambda id_=id_, name=name: contents.remove_left_over(id_, name)  # noqa: E731
-                    seen.orphans[orphan("file-unfinished", f"{id_}/{name}")] = _removal(remove)
+                    unlink = lambda id_=id_, name=name: contents.remove_left_over(id_, name)  # noqa: E731
+                    seen.orphans[orphan("file-unfinished", f"{id_}/{name}")] = self._while_idle(id_, _removal(unlink))
             if guest.has_record and guest.files is None and guest.power is None and id_ not in {*here, *seen.busy}:
                 forget = lambda id_=id_: contents.forget_record(id_)  # noqa: E731
                 seen.orphans[orphan("record-kept", id_)] = _removal(forget)
         for name in seen.cache.unfinished:
             remove_part = lambda name=name: cache.remove_unfinished(name)  # noqa: E731
             seen.orphans[orphan("cache-unfinished", name)] = _removal(remove_part)
+
+    def _while_idle(self, instance_id: InstanceId, remove: Removal) -> Removal:
+        """An action may have begun since the look."""
+
+        async def removed() -> str:
+            return "an action has begun" if self._queues.is_busy(instance_id) else await remove()
+
+        return removed
 
     async def _note(self, seen: _Seen) -> Mapping[str, float]:
         try:
@@ -187,8 +203,15 @@ class Verifier:
         found: list[GuestContents] = []
         for id_ in page:
             guest = guests[id_]
-            trouble = await contents.disk_trouble(id_) if guest.power is not None else ""
-            found.append(replace(guest, disk=trouble))
+            if guest.power is not None:
+                try:
+                    async with asyncio.timeout(DISK_S):
+                        guest = replace(guest, disk=await contents.disk_trouble(id_))
+                except TimeoutError:
+                    guest = replace(guest, unread="it does not respond")
+                except (HypervisorError, HypervisorUnavailable) as exc:
+                    guest = replace(guest, unread=exc.message)
+            found.append(guest)
         return tuple(found)
 
 

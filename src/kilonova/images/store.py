@@ -20,7 +20,7 @@ from pathlib import Path
 from kilonova.base.clock import Clock
 from kilonova.base.errors import NotFound, StorageFull, TooLarge
 from kilonova.base.files import fsync_directory, make_directory, replace_file
-from kilonova.base.sightings import Sightings
+from kilonova.base.sightings import FILE, Sightings
 from kilonova.base.threads import Lock, Workers
 from kilonova.images.inspect import inspect
 from kilonova.objects.ids import ImageId
@@ -95,7 +95,7 @@ class ImageStore:
 
     def sightings(self, clock: Clock) -> Sightings:
         """The record of files that earlier looks have found without an image."""
-        return Sightings(self._root / "orphans.json", self._workers, clock)
+        return Sightings(self._root / FILE, self._workers, clock)
 
     def path(self, image_id: ImageId) -> Path:
         """The path of the image's bytes, whether they exist or not."""

@@ -135,7 +135,7 @@ _KINDS = (
         "reservation-missing",
         _HOST,
         "The network does not reserve the address of a server",
-        by_hand="Reboot the server (openstack server reboot --hard): that reserves the address.",
+        "reserve the address",
     ),
     Kind(
         "image-missing",

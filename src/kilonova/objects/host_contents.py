@@ -16,13 +16,14 @@ SNAPSHOT = "snapshot-"
 class GuestContents:
     """What a host has of one guest.  `power` is None without a domain, `files` (the names in its directory) None
     without a directory.  `has_record`: the backing files of its disks are recorded.  `disk` says why its root disk
-    cannot be used; empty when it can, or was not checked."""
+    cannot be used; empty when it can, or was not checked.  `unread` says why it was not checked."""
 
     instance_id: InstanceId
     power: PowerState | None = None
     files: tuple[str, ...] | None = None
     has_record: bool = False
     disk: str = ""
+    unread: str = ""
 
     @property
     def left_over(self) -> tuple[str, ...]:
@@ -34,19 +35,20 @@ class GuestContents:
 class Reserved:
     """An address that a network of the host reserves for a MAC."""
 
-    network: str
     mac: str
     address: str
 
 
 @dataclass(frozen=True, slots=True)
 class NetworkContents:
-    """The names of a host's networks, a sentence for each one that cannot serve guests, and the reservations; None
-    where nothing is reserved (a bridge's and the user-mode network have no reservations)."""
+    """The names of a host's networks, and a sentence for each one that cannot serve guests.  `reserving` is the network
+    that reserves addresses, with what it has `reserved`; empty where there is none (a bridge and the user-mode network
+    reserve nothing)."""
 
     names: tuple[str, ...] = ()
     troubles: tuple[str, ...] = ()
-    reserved: tuple[Reserved, ...] | None = None
+    reserving: str = ""
+    reserved: tuple[Reserved, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

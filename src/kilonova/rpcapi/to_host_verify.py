@@ -8,11 +8,12 @@ from kilonova.base.errors import HypervisorError, HypervisorUnavailable, NotSupp
 from kilonova.objects.host_contents import CacheContents, GuestContents, NetworkContents
 from kilonova.objects.ids import ImageId, InstanceId
 from kilonova.objects.image import ImageRef
+from kilonova.objects.instance import Instance
 from kilonova.rpcapi.batch import Each
 from kilonova.rpcapi.method import Method
 from kilonova.rpcapi.to_host import SUBJECT
 
-GUESTS_PER_PAGE = 200
+GUESTS_PER_PAGE = 100
 CHECK_WAIT_S = 4.0
 """How long a host waits for its checksums before it replies that they are not complete."""
 
@@ -60,9 +61,11 @@ class BasesChecked:
 @dataclass(frozen=True, slots=True)
 class MendHost:
     """Remove what was an orphan in an earlier look, at least `pause_s` seconds ago, and still is; report the power
-    states; define and start the host's network; fetch these images again.  `grants` as in to_host.CacheImages."""
+    states; define and start the host's network; reserve the addresses of these servers, and fetch these images again.
+    `grants` as in to_host.CacheImages."""
 
     pause_s: float
+    unreserved: Each[Instance] = ()
     images: Each[ImageRef] = ()
     grants: Mapping[ImageId, str] = field(default_factory=dict[ImageId, str], repr=False)
 

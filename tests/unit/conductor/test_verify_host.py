@@ -24,7 +24,7 @@ SERVER = make.instance(
 )
 GUEST = GuestContents(SERVER.id, PowerState.RUNNING, FILES, has_record=True)
 BASE = SERVER.image.cache_name
-NETWORKS = NetworkContents(("kilonova",), (), (Reserved("kilonova", ADDRESS.mac, ADDRESS.address),))
+NETWORKS = NetworkContents(("kilonova",), (), "kilonova", (Reserved(ADDRESS.mac, ADDRESS.address),))
 GOOD = HostContents((GUEST,), networks=NETWORKS)
 
 
@@ -88,14 +88,11 @@ CASES = (
     Case("network-missing", networks(names=()), repaired=False),
     Case(
         "reservation-kept",
-        networks(reserved=(*(NETWORKS.reserved or ()), Reserved("kilonova", "52:54:00:00:00:09", "10.9.0.3"))),
+        networks(reserved=(*NETWORKS.reserved, Reserved("52:54:00:00:00:09", "10.9.0.3"))),
         repaired=False,
     ),
-    Case(
-        "reservation-missing",
-        networks(reserved=(Reserved("kilonova", ADDRESS.mac, "10.9.0.3"),)),
-        repaired=False,
-    ),
+    Case("reservation-missing", networks(reserved=(Reserved(ADDRESS.mac, "10.9.0.3"),))),
+    Case("reservation-missing", networks(reserved=())),
 )
 
 

@@ -6,7 +6,7 @@ progress at the next: `kilonova.conductor.verify.service` looks twice.
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from kilonova.db.readers.holdings import HostRecords
@@ -14,13 +14,16 @@ from kilonova.objects.difference import Difference, difference
 from kilonova.objects.host_contents import GuestContents
 from kilonova.objects.ids import HostName, InstanceId
 from kilonova.objects.image import ImageRef
-from kilonova.objects.instance import Address, Instance
+from kilonova.objects.instance import Instance
 from kilonova.objects.states import PowerState, VmState
 from kilonova.rpcapi.to_host_verify import HostContents
 
 WITH_GUEST = frozenset(VmState) - {VmState.BUILDING, VmState.ERROR, VmState.SHELVED_OFFLOADED, VmState.DELETED}
 """The states in which a server has a domain and a disk on its host."""
 DISK, CONFIG_DRIVE, RESCUE, KEPT = "disk", "disk.config", "disk.rescue", ".kept"
+
+
+LISTED_MOST = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +132,15 @@ def _bases(look: Look) -> Iterator[Difference]:
         ("base-damaged", look.damaged, "does not have its checksum"),
     ):
         for name in names:
-            servers = f" Servers made from it: {', '.join(sorted(users[name]))}." if users[name] else ""
+            servers = f" Servers made from it: {listed(users[name])}." if users[name] else ""
             found = f"The cached image {name} of host {look.host} {what}.{servers}"
             yield difference(code, name, found, look.host, repaired=name in images)
+
+
+def listed(ids: Sequence[str]) -> str:
+    """The first few ids, and the number of others."""
+    more = len(ids) - LISTED_MOST
+    return ", ".join(sorted(ids)[:LISTED_MOST]) + (f" and {more} more" if more > 0 else "")
 
 
 def images_of(records: HostRecords) -> Mapping[str, ImageRef]:
@@ -172,32 +181,29 @@ def _networks(look: Look) -> Iterator[Difference]:
     networks = look.contents.networks
     for trouble in networks.troubles:
         yield difference("network-missing", trouble, trouble, look.host, repaired=trouble.startswith("The libvirt"))
-    addresses = {(server.id, address) for server in _idle_servers(look) for address in server.addresses}
-    for name in sorted({address.network for _, address in addresses} - set(networks.names)):
+    wanted = {address.network for server in _idle_servers(look) for address in server.addresses}
+    for name in sorted(wanted - set(networks.names)):
         if not networks.troubles:
             found = f"Host {look.host} does not have the network {name} of its servers."
             yield difference("network-missing", name, found, look.host, repaired=False)
-    if networks.reserved is not None:
-        yield from _reservations(look, addresses)
+    if networks.reserving:
+        yield from _reservations(look, networks.reserving)
 
 
-def _reservations(look: Look, addresses: set[tuple[InstanceId, Address]]) -> Iterator[Difference]:
-    reserved = look.contents.networks.reserved or ()
-    own = {one.network for one in reserved}
-    every = {address.mac for server in look.records.servers.values() for address in server.addresses}
+def _reservations(look: Look, network: str) -> Iterator[Difference]:
+    reserved, guests = look.contents.networks.reserved, look.guests
+    macs = {address.mac for server in look.records.servers.values() for address in server.addresses}
     for one in reserved:
-        if one.mac not in every:
-            found = (
-                f"Network {one.network} of host {look.host} reserves {one.address} for {one.mac}, which no server has."
-            )
+        if one.mac not in macs:
+            found = f"Network {network} of host {look.host} reserves {one.address} for {one.mac}, which no server has."
             yield difference("reservation-kept", one.mac, found, look.host)
-    known = {(one.network, one.mac, one.address) for one in reserved}
-    for instance_id, address in sorted(addresses, key=lambda item: (item[0], item[1].address)):
-        if address.network in own and (address.network, address.mac, address.address) not in known:
-            found = (
-                f"Network {address.network} of host {look.host} does not reserve {address.address} of {instance_id}."
-            )
-            yield difference("reservation-missing", f"{instance_id} {address.address}", found, look.host)
+    known = {(one.mac, one.address) for one in reserved}
+    for server in _idle_servers(look):
+        guest = guests.get(server.id)
+        for address in server.addresses if guest is not None and guest.power is not None else ():
+            if address.network == network and (address.mac, address.address) not in known:
+                found = f"Network {network} of host {look.host} does not reserve {address.address} of {server.id}."
+                yield difference("reservation-missing", server.id, found, look.host)
 
 
 CHECKS: tuple[Check, ...] = (_missing_guests, _powers, _orphans, _disks, _bases, _left_over, _networks)

@@ -14,8 +14,9 @@ from kilonova.base.clock import Clock
 from kilonova.base.context import system_context
 from kilonova.base.errors import KilonovaError, NotFound
 from kilonova.conductor.engine.accept import accept
+from kilonova.conductor.hosts.guests import without_secrets
 from kilonova.conductor.verify import database
-from kilonova.conductor.verify.host import Look, differences, images_of
+from kilonova.conductor.verify.host import Look, differences, images_of, listed
 from kilonova.db.engine import Database
 from kilonova.db.readers import holdings, image_stores
 from kilonova.db.readers import hosts as read_hosts
@@ -53,6 +54,8 @@ log = structlog.get_logger(__name__)
 
 AGAIN_S = 1.0
 """Between two looks at a host: a report that was on its way has arrived, an answer to an operator is not late."""
+RESERVED_MOST = 50
+"""The number of servers in one message: a second repair has the next ones."""
 REPAIRED, REQUESTED = "repaired", "requested"
 
 
@@ -96,7 +99,7 @@ class VerifyService:
                 found = await self._repair(request, look, found)
         except KilonovaError as exc:
             return Verified(unseen=f"Host {host} could not be compared: {exc.message}")
-        return _verified(found)
+        return replace(_verified(found), unseen=_unread(look))
 
     async def _bases(self, request: VerifyHost) -> BasesChecked:
         if not request.checksums:
@@ -121,7 +124,9 @@ class VerifyService:
         keys = await self._db.read(image_stores.keys)
         now = self._clock.now()
         grants: dict[ImageId, str] = {one.id: grant(one.id, look.host, now, keys[0]) for one in fetched if keys}
-        mend = MendHost(request.pause_s, fetched, grants)
+        servers = [one.subject for one in wanted if one.code == "reservation-missing"][:RESERVED_MOST]
+        unreserved = tuple(without_secrets(look.records.servers[InstanceId(id_)]) for id_ in servers)
+        mend = MendHost(request.pause_s, unreserved, fetched, grants)
         mended = await self._rpc.call(MEND_HOST, mend, look.host)
         outcomes: list[Difference] = []
         for one in found:
@@ -143,6 +148,14 @@ class VerifyService:
         log.warning("a server without a guest is rebooted on request", instance=found.subject)
         await self._rpc.cast(WAKE, Wake(), look.host)
         return REQUESTED
+
+
+def _unread(look: Look) -> str:
+    unread = [one for one in look.contents.guests if one.unread]
+    if not unread:
+        return ""
+    names = listed([one.instance_id for one in unread])
+    return f"The disks of these guests on host {look.host} could not be checked: {names} ({unread[0].unread})."
 
 
 def _outcome(found: Difference, mended: HostMended) -> str:

@@ -3,7 +3,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from kilonova.objects.host_contents import GuestContents, NetworkContents
+from kilonova.objects.host_contents import GuestContents, NetworkContents, Reserved
 from kilonova.objects.ids import InstanceId
 from kilonova.objects.service import HostNetwork
 from kilonova.virt.fake.calls import FakeCalls
@@ -27,7 +27,12 @@ class FakeContents:
 
     async def networks(self) -> NetworkContents:
         async with self._calls.call("networks", changes=False):
-            return NetworkContents(tuple(network.name for network in self._networks()))
+            networks = self._networks()
+            own = "".join(network.name for network in networks if network.backend == "nat")
+            plugged = [guest.definition for guest in self._calls.hypervisor.guests.values() if guest.network]
+            every = (address for one in plugged if one is not None for address in one.addresses)
+            reserved = tuple(Reserved(one.mac, one.address) for one in every if one.network == own)
+            return NetworkContents(tuple(network.name for network in networks), (), own, reserved)
 
     async def remove_left_over(self, instance_id: InstanceId, name: str) -> None:
         async with self._calls.call("remove_left_over", instance_id, changes=True):

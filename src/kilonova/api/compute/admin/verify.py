@@ -23,8 +23,8 @@ from kilonova.rpcapi.verify import VERIFY_DATABASE, VERIFY_HOST, Verified, Verif
 
 class VerifyPart(Body):
     """`host` only with the part "host".  `pause` in seconds: an orphan is removed when an earlier look has found it so
-    long ago.  `checksums`: images are read and compared; `begin` begins that on a host, and a request whose reply is `running`
-    is repeated without it."""
+    long ago.  `checksums`: images are read and compared; `begin` begins that on a host, and a request whose reply is
+    `running` is repeated without it."""
 
     part: Literal["database", "host", "images"]
     host: Annotated[str, Field(min_length=1, max_length=255)] | None = None

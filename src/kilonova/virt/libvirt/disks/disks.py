@@ -36,7 +36,7 @@ LONGEST_SOCKET = 107
 
 GUEST = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 """The name of a guest's directory: its id."""
-NAMES_MOST = 100
+NAMES_MOST = 50
 """The number of files of one guest that are listed."""
 
 

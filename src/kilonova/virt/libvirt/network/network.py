@@ -116,8 +116,8 @@ def contents(conn: libvirt.virConnect, settings: NetworkSettings, backend: str) 
         what = "is not defined" if own is None else "does not run"
         troubles.append(f"The libvirt network {settings.name} {what}.")
     hosts = () if own is None else reservations.facts_of(own).hosts
-    reserved = tuple(Reserved(settings.name, one.mac, one.address) for one in hosts if one.mac != RESERVED_MAC)
-    return NetworkContents(names, tuple(troubles), reserved)
+    reserved = tuple(Reserved(one.mac, one.address) for one in hosts if one.mac != RESERVED_MAC)
+    return NetworkContents(names, tuple(troubles), settings.name if own is not None else "", reserved)
 
 
 def warn(found: Found) -> None:
