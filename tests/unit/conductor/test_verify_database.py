@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from kilonova.conductor.verify import database
 from kilonova.db.engine import Database
-from kilonova.db.schema import addresses, instances
+from kilonova.db.schema import actions, addresses, instances
 from kilonova.db.transaction import Transaction
 from kilonova.db.writers import hosts as write_hosts
 from kilonova.db.writers import quotas as write_quotas
@@ -36,7 +36,7 @@ def server(**values: Any) -> Callable[[Transaction], Any]:
 
 
 def keep_an_address(tx: Transaction) -> None:
-    tx.execute(sa.insert(addresses).values(host=H1, network="kilonova", value=77, instance_id=OTHER))
+    tx.execute(sa.insert(addresses).values(host=H1, network="kilonova", value=77, instance_id=ACTIVE))
 
 
 def lose_an_address(tx: Transaction) -> None:
@@ -44,7 +44,9 @@ def lose_an_address(tx: Transaction) -> None:
 
 
 def give_an_address_to_another(tx: Transaction) -> None:
-    """The row of a server's address is another one's, which does not have it."""
+    """The row of a server's address is another one's, which is idle and does not have it."""
+    tx.execute(sa.update(actions).where(actions.c.instance_id == OTHER).values(state="failed"))
+    tx.execute(sa.update(instances).where(instances.c.id == OTHER).values(task_state=None))
     tx.execute(sa.update(addresses).where(addresses.c.instance_id == ACTIVE).values(instance_id=OTHER))
 
 
