@@ -36,9 +36,15 @@ def fleet() -> Generator[Fleet]:
             made.close()
 
 
-def test_a_fleet_is_compared_and_repaired(fleet: Fleet, tmp_path: Path) -> None:
-    client = CloudClient(fleet.port)
-    client.log_in(fleet.clouds)
+@pytest.fixture
+def client(fleet: Fleet) -> Generator[CloudClient]:
+    made = CloudClient(fleet.port)
+    with made.http:
+        made.log_in(fleet.clouds)
+        yield made
+
+
+def test_a_fleet_is_compared_and_repaired(fleet: Fleet, client: CloudClient, tmp_path: Path) -> None:
     file = tmp_path / "image.raw"
     file.write_bytes(b"\x55" * 65536)
     image_id = client.upload(file, "raw")

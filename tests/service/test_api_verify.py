@@ -61,11 +61,11 @@ async def test_the_guest_of_a_deleted_server_is_removed_after_two_looks(api: Api
     await api.until(server_id, "GONE")
     guest.definition = definition
     guests[InstanceId(server_id)] = guest
-    (why,) = [outcome for _, outcome in await codes(api, repair=True, pause=3600)]
+    (why,) = [outcome for _, outcome in await codes(api, repair=True, pause_seconds=3600)]
     assert why is not None
     assert why.startswith("not removed: no earlier look")
     assert InstanceId(server_id) in guests
-    assert await codes(api, repair=True, pause=0) == [("guest-deleted", "repaired")]
+    assert await codes(api, repair=True, pause_seconds=0) == [("guest-deleted", "repaired")]
     assert InstanceId(server_id) not in guests
     assert await codes(api) == []
 
@@ -100,10 +100,10 @@ async def test_files_without_an_image_are_removed_after_two_looks(api: Api) -> N
     (files / STRAY).write_bytes(b"stray")
     (files / image_id).unlink()
     assert sorted(await codes(api, "images")) == [("image-missing", None), ("image-unknown", None)]
-    outcomes = dict(await codes(api, "images", repair=True, pause=3600))
+    outcomes = dict(await codes(api, "images", repair=True, pause_seconds=3600))
     assert (files / STRAY).exists()
     assert outcomes["image-missing"] is None
-    assert dict(await codes(api, "images", repair=True, pause=0))["image-unknown"] == "repaired"
+    assert dict(await codes(api, "images", repair=True, pause_seconds=0))["image-unknown"] == "repaired"
     assert not (files / STRAY).exists()
 
 

@@ -96,7 +96,7 @@ def look(cloud: "Cloud", plan: Plan, *, repair: bool = False) -> Report:
         request = {
             **part,
             "repair": repair,
-            "pause": plan.pause_s,
+            "pause_seconds": plan.pause_s,
             "checksums": plan.checksums,
             "begin": plan.checksums,
         }
@@ -194,7 +194,7 @@ def _watch(plan: Plan, every_s: float, clouds_file: Path | None, os_cloud: str, 
 
 
 def changes(before: dict[tuple[Any, ...], str], now: dict[tuple[Any, ...], str], *, as_json: bool) -> Iterator[str]:
-    """A line for each difference that is new, and for each one that has ended."""
+    """A line for each difference that is new, and for each that has ended."""
     write: Callable[[str, tuple[Any, ...], str], str] = _as_json if as_json else _as_text
     yield from (write("new", key, found) for key, found in now.items() if key not in before)
     if not any(key[0] == "unseen" for key in now):

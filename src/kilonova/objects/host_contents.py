@@ -41,9 +41,9 @@ class Reserved:
 
 @dataclass(frozen=True, slots=True)
 class NetworkContents:
-    """The names of a host's networks, and a sentence for each one that cannot serve guests.  `reserving` is the network
-    that reserves addresses, with what it has `reserved`; empty where there is none (a bridge and the user-mode network
-    reserve nothing)."""
+    """The names of a host's networks, and a sentence for each network that cannot serve guests.  `reserving` is the
+    network that reserves addresses, with what it has `reserved`; empty where there is none (a bridge and the user-mode
+    network reserve nothing)."""
 
     names: tuple[str, ...] = ()
     troubles: tuple[str, ...] = ()

@@ -26,7 +26,7 @@ ROUNDS = 2
 """An address can be reserved for its server after it was released from another one."""
 
 Repair = Callable[[Transaction], object]
-Judged = Iterator[tuple[Difference, Repair | None]]
+Findings = Iterator[tuple[Difference, Repair | None]]
 """Differences, each with its repair."""
 
 
@@ -47,7 +47,7 @@ def mend(tx: Transaction) -> tuple[Difference, ...]:
     return tuple(mended)
 
 
-def judged(held: Holdings) -> Judged:
+def judged(held: Holdings) -> Findings:
     """All differences of what was read.  Pure."""
     yield from _usages(held)
     yield from _claims(held)
@@ -55,7 +55,7 @@ def judged(held: Holdings) -> Judged:
     yield from _servers(held)
 
 
-def _usages(held: Holdings) -> Judged:
+def _usages(held: Holdings) -> Findings:
     sums: dict[str, Usage] = defaultdict(Usage)
     for one in held.living:
         sums[one.project_id] += usage_of(one)
@@ -70,7 +70,7 @@ def _moved(project: str, by: Usage) -> Repair:
     return lambda tx: write_quotas.move(tx, project, by)
 
 
-def _claims(held: Holdings) -> Judged:
+def _claims(held: Holdings) -> Findings:
     here: dict[HostName, list[Resources]] = defaultdict(list)
     for one in (*held.living, *held.leaving):
         if one.host is not None:
@@ -93,7 +93,7 @@ def _recorded(host: HostName, total: Resources, servers: int) -> Repair:
     return lambda tx: write_hosts.set_claims(tx, host, total, servers)
 
 
-def _addresses(held: Holdings) -> Judged:
+def _addresses(held: Holdings) -> Findings:
     holding = {one.id: one for one in (*held.living, *held.leaving)}
     assigned: dict[InstanceId, list[Assigned]] = defaultdict(list)
     for row in held.addresses:
@@ -112,7 +112,7 @@ def _addresses(held: Holdings) -> Judged:
             yield _missing(held, wanted, name)
 
 
-def _kept(instance: Instance | None, rows: Sequence[Assigned]) -> Judged:
+def _kept(instance: Instance | None, rows: Sequence[Assigned]) -> Findings:
     has = (
         {value for address in instance.addresses for value in _values(address)} if instance is not None else set[int]()
     )
@@ -169,7 +169,7 @@ def _missing(held: Holdings, wanted: Reservation, name: InstanceId) -> tuple[Dif
     return one, repair if other is None else None
 
 
-def _servers(held: Holdings) -> Judged:
+def _servers(held: Holdings) -> Findings:
     for one in sorted(held.living, key=lambda one: one.id):
         if one.task_state is not None and one.id not in held.busy:
             found = f"Server {one.id} shows the task {one.task_state}, and no action is open."

@@ -22,14 +22,14 @@ from kilonova.rpcapi.verify import VERIFY_DATABASE, VERIFY_HOST, Verified, Verif
 
 
 class VerifyPart(Body):
-    """`host` only with the part "host".  `pause` in seconds: an orphan is removed when an earlier look has found it so
+    """`host` only with the part "host".  `pause_seconds`: an orphan is removed when an earlier look has found it so
     long ago.  `checksums`: images are read and compared; `begin` begins that on a host, and a request whose reply is
     `running` is repeated without it."""
 
     part: Literal["database", "host", "images"]
     host: Annotated[str, Field(min_length=1, max_length=255)] | None = None
     repair: bool = False
-    pause: Annotated[float, Field(ge=0, le=86400)] = 30.0
+    pause_seconds: Annotated[float, Field(ge=0, le=86400)] = 30.0
     checksums: bool = False
     begin: bool = False
 
@@ -82,9 +82,9 @@ async def _verified(call: Call, wanted: VerifyPart) -> Verified:
         return await rpc.call(VERIFY_DATABASE, VerifyDatabase(wanted.repair))
     if wanted.host is not None:
         host = HostName(wanted.host)
-        request = VerifyHost(host, wanted.repair, wanted.pause, wanted.checksums, wanted.begin)
+        request = VerifyHost(host, wanted.repair, wanted.pause_seconds, wanted.checksums, wanted.begin)
         return await rpc.call(VERIFY_HOST, request)
-    images = VerifyImages(wanted.repair, wanted.pause, wanted.checksums)
+    images = VerifyImages(wanted.repair, wanted.pause_seconds, wanted.checksums)
     try:
         return await verify(images, call.deps.images, call.db, call.deps.clock)
     except (KilonovaError, OSError) as exc:
