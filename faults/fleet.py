@@ -211,17 +211,24 @@ def _remove(cloud: FleetCloud) -> None:
         time.sleep(0.2)
 
 
+def _nothing(_fleet: Fleet, _run: int) -> None:
+    """No fault."""
+
+
 def _row(bench: Bench, title: str, how: str, plan: Plan, fault: Fault) -> Row:
     runs = bench.n(10, 2)
     row = Row(
         title,
         f"{how} {CLIENTS} clients create a server each; the fault begins when {AFTER} have been accepted, and a client "
         "without an answer sends its request again under the same Idempotency-Key.  Moving again: from the return "
-        f"until a server that is requested then is ACTIVE.  {runs} runs on one fleet (two APIs, two conductors).",
+        "until a server that is requested then is ACTIVE.  Control: the same without the fault, once; a server waits "
+        f"for the start of the real guests before it.  {runs} runs on one fleet (two APIs, two conductors).",
     )
     found: list[Outcome] = []
     with FleetCloud(bench.directory(), plan) as cloud:
         image = cloud.upload("guest", IMAGE.read_bytes(), "qcow2") if plan.real else cloud.small_image()
+        control = _once(cloud, image, runs, _nothing)
+        bench.say(f"without the fault: moving {control.moving_s:.2f} s, all {control.all_s:.2f} s")
         for run in range(runs):
             found.append(_once(cloud, image, run, fault))
             one = found[-1]
@@ -235,10 +242,15 @@ def _row(bench: Bench, title: str, how: str, plan: Plan, fault: Fault) -> Row:
     row.none("ERROR", error)
     row.none("stuck", there - active - error)
     row.none("servers more than creates", max(0, there - wanted))
-    row.most("moving again after the return, the slowest run", max(one.moving_s for one in found), MOVING_S, "s")
+    slowest_s = max(one.moving_s for one in found)
+    row.most(
+        "moving again after the return, the slowest run less the control", slowest_s - control.moving_s, MOVING_S, "s"
+    )
     row.series += [
         Samples("moving again after the return", "s", [one.moving_s for one in found]),
+        Samples("the same without the fault", "s", [control.moving_s]),
         Samples("all ACTIVE after the return", "s", [one.all_s for one in found]),
+        Samples("all ACTIVE without the fault", "s", [control.all_s]),
         Samples("requests until a create was accepted", "", [float(n) for one in found for n in one.tries]),
     ]
     return row

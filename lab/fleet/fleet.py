@@ -61,6 +61,8 @@ transport_credentials = {credentials}
 compute_driver = {driver}
 report_interval = {pace.report_s}
 action_poll_interval = {pace.poll_s}
+# The hosts share the processors of one machine, which may have two.
+cpu_allocation_ratio = 16
 
 [console]
 listen = 127.0.0.1:0
