@@ -7,21 +7,50 @@ from lab.mutant import Mutant, one
 
 APP = "ui/static/app"
 BROWSER = "tests/browser"
+PEOPLE = f"{BROWSER}/test_people.py"
 
 MUTANTS_OF_PAGE: Sequence[Mutant] = (
     one(
         "a session that ends asks for the password",
         f"{BROWSER}/test_session.py::test_a_session_that_ends_under_an_open_form_asks_for_the_password_and_loses_nothing",
-        f"{APP}/state/events.js",
+        f"{APP}/state/stream.js",
         "if (reply.status === 401) onUnauthorized.call();",
         "",
     ),
     one(
         "the page reads again what it changed",
-        f"{BROWSER}/test_actions.py::test_a_server_is_renamed_described_tagged_and_given_metadata",
+        f"{BROWSER}/test_live.py::test_a_page_without_a_stream_shows_its_own_changes",
         f"{APP}/state/events.js",
         'export const announce = (id) => tell({ kind: "server", id });',
         "export const announce = (id) => void id;",
+    ),
+    one(
+        "one stream for the tabs of a browser",
+        f"{BROWSER}/test_live.py::test_tabs_share_a_stream_and_the_next_one_continues_it",
+        f"{APP}/state/events.js",
+        "if (canShare())",
+        "if (!canShare())",
+    ),
+    one(
+        "a tab that missed events reads everything again",
+        f"{BROWSER}/test_live.py::test_a_tab_that_was_hidden_reads_everything_again",
+        f"{APP}/state/events.js",
+        "if (missed) tell(",
+        "if (missed && !lastId) tell(",
+    ),
+    one(
+        "tabs of different logins share nothing",
+        f"{BROWSER}/test_live.py::test_another_login_in_another_tab_shares_nothing",
+        f"{APP}/state/events.js",
+        "who?.user.id, who?.project?.id, who?.roles.toSorted(), all",
+        "all",
+    ),
+    one(
+        "a page that is older than the service",
+        f"{BROWSER}/test_live.py::test_a_page_that_is_older_than_the_service_says_so_and_loses_nothing",
+        f"{APP}/state/events.js",
+        "if (version) served.value = version;",
+        "",
     ),
     one(
         "only rows near the window",
@@ -53,7 +82,7 @@ MUTANTS_OF_PAGE: Sequence[Mutant] = (
     ),
     one(
         "a console that connects again",
-        f"{BROWSER}/test_consoles.py::test_the_screen_shows_what_is_typed_and_survives_a_restart_of_the_service",
+        f"{BROWSER}/test_consoles.py::test_a_screen_survives_a_restart_of_the_service_and_keeps_what_was_not_typed",
         f"{APP}/views/console/session.js",
         "!RESTARTED.includes(code)",
         "code >= 0",
@@ -115,10 +144,66 @@ MUTANTS_OF_PAGE: Sequence[Mutant] = (
         "",
     ),
     one(
+        "AltGr in the layout of the guest",
+        "tests/unit/lab/test_keyboards.py::test_a_guest_reads_what_is_typed_in_its_layout",
+        f"{APP}/views/console/typing.js",
+        "(from ^ to) & each.level",
+        "(from ^ to) & each.level & 1",
+    ),
+    one(
+        "the pace of a paste",
+        f"{BROWSER}/test_consoles.py::test_text_is_pasted_whole_in_the_layout_of_the_guest",
+        f"{APP}/views/console/typing.js",
+        "const MOST_BYTES = 12;",
+        "const MOST_BYTES = 1e9;",
+    ),
+    one(
+        "Caps Lock is off after each portion of a paste",
+        f"{BROWSER}/test_consoles.py::test_a_paste_is_cancelled_and_refused_before_its_first_key",
+        f"{APP}/views/console/typing.js",
+        "  } finally {\n    tap(keyboard);\n  }\n",
+        "  } finally {\n    isLit &&= true;\n  }\n",
+    ),
+    one(
+        "a link of the guest",
+        f"{BROWSER}/test_consoles.py::test_commands_are_typed_into_the_terminal_and_its_output_stays_there",
+        f"{APP}/views/console/terminal.js",
+        "terminal.parser.registerOscHandler(LINK, () => true);",
+        "",
+    ),
+    one(
+        "a download that is cancelled",
+        f"{BROWSER}/test_images.py::test_a_download_is_written_as_it_comes_and_an_early_end_leaves_no_part",
+        f"{APP}/views/images/downloads.js",
+        "if (!stop.signal.aborted) show(",
+        "show(",
+    ),
+    one(
         "a page for administrators says so",
         f"{BROWSER}/test_hosts.py::test_a_member_has_no_link_to_these_pages_and_an_address_says_why",
         f"{APP}/app.js",
         "if (!page.admin || isAdmin.value) return",
         "if (page) return",
+    ),
+    one(
+        "the page logs in with its new password",
+        f"{PEOPLE}::test_a_user_changes_the_password_and_the_page_stays_logged_in",
+        f"{APP}/views/account/password.js",
+        "      await enterAgain(me, password);\n",
+        "      void enterAgain;\n",
+    ),
+    one(
+        "a wrong password does not end the session of the page",
+        f"{PEOPLE}::test_a_user_changes_the_password_and_the_page_stays_logged_in",
+        f"{APP}/api/users.js",
+        ", hasPassword: true",
+        "",
+    ),
+    one(
+        "notifications come by themselves",
+        f"{PEOPLE}::test_notifications_come_by_themselves_and_lead_to_their_server",
+        f"{APP}/views/notifications/follow.js",
+        "const stop = listen(() => (clearTimeout(timer), (timer = setTimeout(look, TOGETHER_MS))));",
+        "const stop = listen(() => clearTimeout(timer));",
     ),
 )

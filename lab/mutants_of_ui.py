@@ -7,8 +7,10 @@ from lab.mutant import Mutant, one
 
 SESSION = "tests/service/test_ui_session.py"
 EVENTS = "tests/service/test_ui_events.py"
+ACTIONS = "tests/service/test_ui_actions.py"
 HOSTS = "tests/service/test_ui_hosts.py"
 STREAMS = "tests/service/test_ui_streams.py"
+ADMINISTRATION = "tests/service/test_ui_administration.py"
 
 MUTANTS_OF_UI: Sequence[Mutant] = (
     one(
@@ -36,15 +38,50 @@ MUTANTS_OF_UI: Sequence[Mutant] = (
         "events of one's own project",
         f"{EVENTS}::test_no_event_of_another_project_is_seen",
         "api/ui/feed.py",
-        "for stream in self._streams.get(key, ()):",
-        "for stream in [s for streams in self._streams.values() for s in streams]:",
+        "in (None, *one.projects))",
+        "in tuple(self._streams))",
     ),
     one(
         "missed events of one's own project",
         f"{EVENTS}::test_no_event_of_another_project_is_seen",
         "api/ui/feed.py",
-        "one.number > last and stream.may_see(one)",
+        "one.number > last and viewer.may_see(one)",
         "one.number > last",
+    ),
+    one(
+        "images of those who may see them",
+        f"{EVENTS}::test_events_of_an_image_are_for_those_who_may_see_it",
+        "api/ui/feed.py",
+        " if each.viewer.may_see(one)]",
+        "]",
+    ),
+    one(
+        "an image that a project does not see any more",
+        f"{EVENTS}::test_events_of_an_image_are_for_those_who_may_see_it",
+        "conductor/image_events.py",
+        "_viewers(tx, before) | _viewers(tx, image)",
+        "_viewers(tx, image)",
+    ),
+    one(
+        "actions of one's own project",
+        f"{ACTIONS}::test_a_project_sees_what_was_requested_of_its_servers_by_anybody",
+        "api/ui/actions.py",
+        "None if every else call.context.project_id",
+        "None",
+    ),
+    one(
+        "a page of actions that begins where the one before ended",
+        f"{ACTIONS}::test_pages_go_back_in_time_and_miss_nothing_while_new_actions_come",
+        "db/readers/action_lists.py",
+        "    if before is not None:",
+        "    if False:",
+    ),
+    one(
+        "a placement without hosts for members",
+        f"{ACTIONS}::test_a_member_sees_kinds_of_reasons_and_an_administrator_the_hosts",
+        "api/ui/why.py",
+        'placement["tries"] if whole else None',
+        'placement["tries"]',
     ),
     one(
         "a gap in the events",
@@ -101,5 +138,33 @@ MUTANTS_OF_UI: Sequence[Mutant] = (
         "wiring/examiner.py",
         "limit_s=EXAMINE_S",
         "limit_s=60",
+    ),
+    one(
+        "notifications are for administrators",
+        f"{ADMINISTRATION}::test_only_administrators_see_notifications_and_a_wrong_argument_is_named",
+        "api/ui/routes.py",
+        "notifications.show, notifications.RULE, DefaultPolicy.ADMIN,",
+        "notifications.show, events.RULE, DefaultPolicy.READER,",
+    ),
+    one(
+        "permissions of the role alone",
+        f"{ADMINISTRATION}::test_what_a_role_may_do_is_what_the_policy_in_force_permits",
+        "api/ui/permissions.py",
+        "with_implied((role.name,))",
+        "call.context.roles",
+    ),
+    one(
+        "types that only begin alike",
+        f"{ADMINISTRATION}::test_notifications_are_found_by_number_type_and_server",
+        "db/readers/notifications.py",
+        'kind.startswith(f"{wanted.event_type}.", autoescape=True)',
+        "kind.startswith(wanted.event_type)",
+    ),
+    one(
+        "what has no number waits, too",
+        "tests/unit/conductor/test_outbox.py::test_what_waits_for_delivery_is_counted_with_the_time_of_the_oldest",
+        "db/readers/notifications.py",
+        "_WAITING = sa.or_(_NUMBER.is_(None), ",
+        "_WAITING = sa.or_(",
     ),
 )

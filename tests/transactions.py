@@ -28,6 +28,7 @@ from kilonova.conductor.engine import accept, hand_out, reports
 from kilonova.conductor.hosts import adoption, conflicts, forgotten, guests, processes, register
 from kilonova.conductor.hosts import reports as service_reports
 from kilonova.conductor.placement import place
+from kilonova.conductor.verify import database as verify_database
 from kilonova.conductor.watch import auto_confirm, deadlines, offload
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.engine import Database
@@ -36,10 +37,9 @@ from kilonova.db.readers.hosts import HostLevel
 from kilonova.db.transaction import Transaction
 from kilonova.db.writers import flavors, keypairs, liveness, notifications, purge, rounds
 from kilonova.db.writers import hosts as write_hosts
-from kilonova.db.writers import images as write_images
-from kilonova.db.writers import instances as write_instances
 from kilonova.db.writers import quotas as write_quotas
 from kilonova.db.writers import server_groups as write_groups
+from kilonova.db.writers.hosts import Resources
 from kilonova.objects.action import ActionEvent
 from kilonova.objects.flavor import Flavor
 from kilonova.objects.guest import ReadMark
@@ -49,6 +49,7 @@ from kilonova.objects.ids import ActionId, AttemptId, FlavorId, HostName, ImageI
 from kilonova.objects.image import Image, ImageMember, ImageStatus, MemberStatus
 from kilonova.objects.keypair import Keypair
 from kilonova.objects.leg import LegId
+from kilonova.objects.quota import Usage
 from kilonova.objects.server_group import GroupPolicy, ServerGroup
 from kilonova.objects.states import PowerState, Verb
 from kilonova.rpcapi import api_to_conductor as api
@@ -253,7 +254,15 @@ def _give_up(tx: Transaction) -> Any:
     return forgotten.forget(tx, H1, NOW, heard=False)
 
 
+def _mend(tx: Transaction) -> Any:
+    """The claims on H1 and the usage of a project are wrong, and an operator repairs them."""
+    write_quotas.move(tx, "p1", Usage(1, 1, 1))
+    write_hosts.set_claims(tx, H1, Resources(9, 9, 9), 9)
+    return verify_database.mend(tx)
+
+
 CASES: Mapping[str, Case] = {
+    "mend": one(_mend),
     "create": create,
     "create the first": create_the_first,
     "create with a key": create_with_key,
@@ -350,8 +359,8 @@ CASES: Mapping[str, Case] = {
         ),
         same(QUOTAS),
     ),
-    "delete an image": one(write_images.delete_image, same(ImageId("image-0"))),
-    "no member": one(image_members.delete, same(api.DeleteImageMember(ImageId("image-0"), "p1"))),
+    "delete an image": one(images.delete, same(api.DeleteImage(ImageId("image-0"))), same(NOW)),
+    "no member": one(image_members.delete, same(api.DeleteImageMember(ImageId("image-0"), "p1")), same(NOW)),
     "user": one(
         identity.create_user,
         lambda side: identity_methods.CreateUser(User(f"user-{side.number}", "same name", "hash")),
@@ -369,7 +378,9 @@ CASES: Mapping[str, Case] = {
         same(NOW),
     ),
     "delete a user": one(identity.delete_user, same(identity_methods.DeleteUser("u1")), same(NOW)),
-    "name a server": one(write_instances.update, same(ACTIVE), same(NOW)),
+    "name a server": one(
+        server_edits.update, lambda side: api.UpdateServer(side.context, ACTIVE, name=f"name {side.number}"), same(NOW)
+    ),
     "delete limits": one(write_quotas.delete_limits, same("p1")),
     "delete a key pair": one(keypairs.delete_keypair, same("u1"), same("key-1")),
     "aggregate": one(
@@ -422,7 +433,9 @@ COVERED: Mapping[str, str] = {
     "image_members.delete": "no member",
     "image_members.put": "put a member",
     "image_quota.create": "image",
+    "images.delete": "delete an image",
     "images.update": "change an image",
+    "database.mend": "mend",
     "offload.begin": "offload",
     "place.place": "place",
     "processes.leave": "leave",
@@ -442,13 +455,12 @@ COVERED: Mapping[str, str] = {
     "self._create_keypair": "key pair",
     "server_edits.edit_metadata": "metadata",
     "server_edits.edit_tags": "tags",
+    "server_edits.update": "name a server",
     "server_groups.create": "group",
     "signing_keys.ensure": "first key",
     "write_flavors.create_flavor": "flavor",
     "write_flavors.delete_flavor": "delete a flavor",
     "write_groups.delete": "delete a group",
-    "write_images.delete_image": "delete an image",
-    "write_instances.update": "name a server",
     "write_keypairs.delete_keypair": "delete a key pair",
     "write_liveness.call_down": "call down",
     "write_liveness.call_up": "call up",

@@ -94,6 +94,7 @@ def server(person: Person, world: World, server_id: str) -> None:
         person.page.get_by_role("region", name="What the doctor finds").get_by_text("without a problem")
     ).to_be_visible()
     take(person, "host")
+    administration(person, world)
 
 
 def others(person: Person) -> list[str]:
@@ -101,6 +102,15 @@ def others(person: Person) -> list[str]:
     links = person.page.get_by_role("navigation", name="Pages").get_by_role("link").all()
     paths = [str(link.get_attribute("href")).removeprefix("/ui") for link in links]
     return [path for path in paths if path != "/servers"]
+
+
+def administration(person: Person, world: World) -> None:
+    home = world.project("web")
+    for name in ("ann", "bob"):
+        world.member(home, name, "secret")
+    person.open(f"/projects/{home}")
+    expect(person.page.get_by_role("table", name="Roles in the project")).to_contain_text("bob")
+    take(person, "project")
 
 
 def take(person: Person, name: str) -> None:

@@ -104,17 +104,3 @@ def test_a_server_is_renamed_described_tagged_and_given_metadata(admin: Person, 
     metadata.fill("role=back=end")
     admin.confirm("Save")
     expect(admin.page.get_by_text("back=end")).to_be_visible()
-
-
-def test_a_failed_create_says_why(admin: Person, world: World) -> None:
-    flavor = {"flavor": {"name": world.name("huge"), "ram": 2**30, "vcpus": 1, "disk": 1}}
-    flavor_id = world.post("/compute/v2.1/flavors", flavor, 200)["flavor"]["id"]
-    quota = {"quota_set": {"ram": -1}}
-    project = world.box.http.get("/identity/v3/auth/projects").json()["projects"][0]["id"]
-    assert world.box.http.put(f"/compute/v2.1/os-quota-sets/{project}", json=quota).status_code == 200
-    server_id = world.box.create(world.image_id, name := world.name("big"), flavorRef=flavor_id)
-    admin.open(f"/servers/{server_id}")
-    expect(admin.heading(name)).to_be_visible()
-    admin.link("Show why").click()
-    expect(admin.page.get_by_text("No host was chosen")).to_be_visible()
-    expect(admin.page.get_by_text("Failed", exact=True)).to_be_visible()

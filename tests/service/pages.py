@@ -109,6 +109,12 @@ async def streams(api: Api, count: int) -> None:
 async def quiet_server(api: Api) -> str:
     """An active server, all of whose events have numbers."""
     server_id = await api.server(await api.image())
+    await numbered(api)
+    return server_id
+
+
+async def numbered(api: Api) -> None:
+    """Wait until each event has a number."""
 
     async def are_numbered() -> bool:
         with beside(api.cloud.state) as connection:
@@ -118,7 +124,6 @@ async def quiet_server(api: Api) -> str:
             )
 
     await until(are_numbered)
-    return server_id
 
 
 async def lock(api: Api, server_id: str, times: int = 1) -> None:

@@ -147,7 +147,7 @@ def put(connection: sa.Connection, instance: Instance, busy: Verb | None) -> Non
             one_leg(instance.host, busy),
             params=params.recorded(busy),
         )
-        write_actions.insert(connection, action)
+        write_actions.insert(connection, action, action.project_id)
 
 
 Trace = tuple[Instance, list[Action], list[ComputeNode]]

@@ -151,7 +151,7 @@ async def test_a_database_that_is_away_opens_no_page_and_closes_none(api: Api) -
     async with Supervisor(api.cloud.clock) as tasks:
         tasks.spawn("events", reader.keep())
         await reader.prepare("u", None)
-        with reader.stream(feed.Viewer("u", None, whole=True), None) as stream:
+        with reader.stream(feed.Viewer("u", None, whole=True, images=True), None) as stream:
             assert b"event: ready" in await stream.next()
             db.away = True
 

@@ -9,7 +9,10 @@ from kilonova.api.http.route import DefaultPolicy, Service
 from kilonova.api.identity.projects import EVERY_PROJECT
 from kilonova.api.routes import SERVICES
 from kilonova.api.ui import capacity, doctor
+from kilonova.api.ui.notifications import RULE as NOTIFICATIONS
+from kilonova.api.ui.permissions import RULE as PERMISSIONS
 from kilonova.api.ui.sampler import RULE as FIGURES
+from kilonova.api.ui.why import RULE as WHY
 
 FINER: Mapping[str, tuple[DefaultPolicy, str]] = {
     "os_compute_api:servers:index:get_all_tenants": (DefaultPolicy.ADMIN, "GET /compute/v2.1/servers?all_tenants"),
@@ -29,9 +32,12 @@ FINER: Mapping[str, tuple[DefaultPolicy, str]] = {
     ),
     EVERY_PROJECT: (DefaultPolicy.DOMAIN_READER, "GET /identity/v3/projects, of projects in which one has no role"),
     FIGURES: (DefaultPolicy.READER, "GET /ui/api/servers/{server_id}/figures"),
+    WHY: (DefaultPolicy.READER, "GET /ui/api/servers/{server_id}/why"),
     capacity.RULE: (DefaultPolicy.ADMIN, "GET /ui/api/hosts"),
     doctor.HOST_RULE: (DefaultPolicy.ADMIN, "GET /ui/api/hosts/{host}/doctor"),
     doctor.RULE: (DefaultPolicy.ADMIN, "GET /ui/api/doctor"),
+    NOTIFICATIONS: (DefaultPolicy.ADMIN, "GET /ui/api/notifications"),
+    PERMISSIONS: (DefaultPolicy.IDENTITY_ADMIN, "GET /ui/api/roles/{role_id}/permissions"),
     "publicize_image": (DefaultPolicy.ADMIN, "an image that is made public"),
     "communitize_image": (DefaultPolicy.MEMBER, "an image that is opened to the community"),
 }

@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import TypeVar
 
 from kilonova.base.errors import KilonovaError
-from kilonova.base.unset import given
 from kilonova.conductor import (
     idempotency,
     identity_edits,
@@ -29,8 +28,6 @@ from kilonova.db.readers import quotas as read_quotas
 from kilonova.db.readers.candidates import Wanted
 from kilonova.db.transaction import Transaction
 from kilonova.db.writers import flavors as write_flavors
-from kilonova.db.writers import images as write_images
-from kilonova.db.writers import instances as write_instances
 from kilonova.db.writers import keypairs as write_keypairs
 from kilonova.db.writers import quotas as write_quotas
 from kilonova.db.writers import server_groups as write_groups
@@ -68,7 +65,7 @@ class ApiEndpoint:
         endpoint = Endpoint(guard)
         endpoint.on(methods.CREATE_SERVERS, self._create_servers)
         endpoint.on(methods.ACCEPT_ACTION, self._accept_action)
-        endpoint.on(methods.UPDATE_SERVER, self._update_server)
+        endpoint.on(methods.UPDATE_SERVER, self._write_now(server_edits.update))
         endpoint.on(methods.EDIT_METADATA, self._edit_metadata)
         endpoint.on(methods.EDIT_TAGS, self._write_now(server_edits.edit_tags))
         endpoint.on(methods.UPDATE_SERVICE, self._update_service)
@@ -88,9 +85,9 @@ class ApiEndpoint:
         )
         endpoint.on(methods.CREATE_IMAGE, self._write(lambda c, r: image_quota.create(c, r.image, self._quotas)))
         endpoint.on(methods.UPDATE_IMAGE, self._write(lambda c, r: images.update(c, r, self._quotas)))
-        endpoint.on(methods.DELETE_IMAGE, self._write(lambda c, r: write_images.delete_image(c, r.image_id)))
+        endpoint.on(methods.DELETE_IMAGE, self._write_now(images.delete))
         endpoint.on(methods.PUT_IMAGE_MEMBER, self._write(image_members.put))
-        endpoint.on(methods.DELETE_IMAGE_MEMBER, self._write(image_members.delete))
+        endpoint.on(methods.DELETE_IMAGE_MEMBER, self._write_now(image_members.delete))
         return endpoint
 
     def _write(self, transaction: Callable[[Transaction, Q], None]) -> Callable[[Q, str], Awaitable[Ack]]:
@@ -132,10 +129,6 @@ class ApiEndpoint:
         if write_keypairs.create_keypair(tx, request.keypair):
             limits = read_quotas.limits(tx, self._quotas.defaults, request.project_id)
             quota.check_keypairs(tx, limits, request.keypair.user_id)
-
-    async def _update_server(self, request: methods.UpdateServer, _peer: str) -> Ack:
-        await self._db.write(write_instances.update, request.instance_id, self._clock.now(), **given(request))
-        return ACK
 
     async def _update_service(self, request: methods.UpdateService, _peer: str) -> Ack:
         await self._db.write(register.operator_update, request, self._clock.now())

@@ -6,6 +6,7 @@ last part of it.  Source of the names: Glance's unified limits, image_count_tota
 """
 
 from kilonova.base.errors import OverQuota
+from kilonova.conductor import image_events
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.readers import images as read_images
 from kilonova.db.readers import quotas as read_quotas
@@ -19,7 +20,8 @@ COUNT, SIZE_MIB = "image_count_total", "image_size_total"
 
 def create(tx: Transaction, image: Image, quotas: QuotaSettings | None) -> None:
     """Record an image.  Raises Conflict, OverQuota; without `quotas` no limit applies."""
-    write_images.create_image(tx, image)
+    if write_images.create_image(tx, image):
+        image_events.created(tx, image)
     if quotas is None:
         return
     limits = read_quotas.limits(tx, quotas.defaults, image.owner)
@@ -37,6 +39,7 @@ def update(tx: Transaction, image: Image, expected: Image | None, quotas: QuotaS
     """Replace an image's record; additional bytes count against its owner's quota.  Raises NotFound, Conflict,
     OverQuota."""
     before = write_images.update_image(tx, image, expected)
+    image_events.changed(tx, before, image)
     if taken(image) > taken(before):
         check_size(tx, image.owner, quotas)
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from kilonova.base.errors import Forbidden, NotFound, NotInThisVersion, StaleWrite
-from kilonova.conductor import image_quota, image_stores
+from kilonova.conductor import image_events, image_quota, image_stores
 from kilonova.conductor.attempts import LegMessage, check_current
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.readers import actions as read_actions
@@ -24,23 +24,31 @@ from kilonova.objects.ids import ImageId
 from kilonova.objects.image import Image, ImageRef, ImageStatus
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import Verb
-from kilonova.rpcapi.api_to_conductor import PutImage
+from kilonova.rpcapi.api_to_conductor import DeleteImage, PutImage
 from kilonova.rpcapi.host_to_conductor_images import BeginImage, CompleteImage, DropImages, Dropped, ImageBegun
 
 
-def forget_with(tx: Transaction, instance: Instance, superseded: Iterable[Action]) -> list[ImageId]:
+def delete(tx: Transaction, request: DeleteImage, now: datetime) -> None:
+    """Delete an image's record.  Raises Conflict for a protected one.  A missing image is not an error."""
+    image = _find(tx, request.image_id)
+    if image is not None:
+        image_events.deleted(tx, image, now)
+    write_images.delete_image(tx, request.image_id)
+
+
+def forget_with(tx: Transaction, instance: Instance, superseded: Iterable[Action], now: datetime) -> list[ImageId]:
     """Delete the records of images that are not needed or not completed once the instance is deleted.  Returns those
     whose bytes the host must remove."""
-    forgotten = _forget_shelved(tx, instance)
+    forgotten = _forget_shelved(tx, instance, now)
     for action in superseded:
         if isinstance(action.params, BackupParams):
             forgotten += action.params.dropped
-        if (unfinished := forget_unfinished(tx, action)) is not None:
+        if (unfinished := forget_unfinished(tx, action, now)) is not None:
             forgotten.append(unfinished)
     return forgotten
 
 
-def forget_unfinished(tx: Transaction, action: Action) -> ImageId | None:
+def forget_unfinished(tx: Transaction, action: Action, now: datetime) -> ImageId | None:
     """The action makes no image: delete its record unless it is ACTIVE.  Returns the image's id if the record was
     deleted."""
     try:
@@ -49,7 +57,7 @@ def forget_unfinished(tx: Transaction, action: Action) -> ImageId | None:
         return None
     if image.status is ImageStatus.ACTIVE or not image.status.is_known:
         return None
-    write_images.forget_image(tx, image.id)
+    _forget(tx, image, now)
     return image.id
 
 
@@ -63,7 +71,9 @@ def begin(tx: Transaction, request: BeginImage, now: datetime) -> ImageBegun:
     """Record that the image is being saved.  Raises StaleWrite, NotFound (it was deleted)."""
     image = _made_by(tx, _of_report(tx, request))
     if image.status is ImageStatus.QUEUED:
-        write_images.update_image(tx, replace(image, status=ImageStatus.SAVING, updated_at=now), None)
+        saving = replace(image, status=ImageStatus.SAVING, updated_at=now)
+        write_images.update_image(tx, saving, None)
+        image_events.changed(tx, image, saving)
     return ImageBegun(saved=image.status is ImageStatus.ACTIVE)
 
 
@@ -94,13 +104,13 @@ def drop(tx: Transaction, request: DropImages, now: datetime) -> Dropped:
     action = _of_report(tx, request)
     instance = read_instances.get(tx, action.instance_id)
     if action.verb is Verb.UNSHELVE:
-        return Dropped(tuple(_forget_shelved(tx, instance)))
+        return Dropped(tuple(_forget_shelved(tx, instance, now)))
     if not isinstance(action.params, BackupParams):
         raise Forbidden(f"Action {action.id} makes no image unnecessary.", action_id=action.id)
-    beyond = tuple(image.id for image in _beyond_rotation(tx, action, action.params))
-    for image_id in beyond:
-        write_images.forget_image(tx, image_id)
-    params = replace(action.params, dropped=(*action.params.dropped, *beyond))
+    beyond = _beyond_rotation(tx, action, action.params)
+    for image in beyond:
+        _forget(tx, image, now)
+    params = replace(action.params, dropped=(*action.params.dropped, *(image.id for image in beyond)))
     if beyond:
         write_actions.update(tx, action.id, now, params=params)
     return Dropped(params.dropped)
@@ -157,14 +167,20 @@ def _made_by(tx: Transaction, action: Action) -> Image:
     return image
 
 
-def _forget_shelved(tx: Transaction, instance: Instance) -> list[ImageId]:
+def _forget(tx: Transaction, image: Image, now: datetime) -> None:
+    image_events.deleted(tx, image, now)
+    write_images.forget_image(tx, image.id)
+
+
+def _forget_shelved(tx: Transaction, instance: Instance, now: datetime) -> list[ImageId]:
     """Idempotent: the result also has an image whose record is already deleted."""
     if instance.shelved_image is None:
         return []
     image = _find(tx, instance.shelved_image.id)
     if image is not None and image.protected:
         return []
-    write_images.forget_image(tx, instance.shelved_image.id)
+    if image is not None:
+        _forget(tx, image, now)
     return [instance.shelved_image.id]
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The notifications of instances: which event of an action becomes which notification.
+"""The notifications of instances: which event of an action, or which edit, becomes which notification.
 
 Each function is part of the transaction that records the event.  The names are those of Nova's notifications.
 """
@@ -16,6 +16,8 @@ from kilonova.objects.ids import HostName
 from kilonova.objects.instance import Instance
 from kilonova.objects.notification import ERROR, INFO, Notification
 from kilonova.objects.states import EVENTS, VERBS, ActionState, PowerState
+
+EDITED = "instance.update"
 
 _SHOWN = frozenset({"host", "vm_state", "task_state", "power_state"})
 
@@ -41,6 +43,12 @@ def ended(
     _record(tx, action, instance, phase, now, {"fault": message} if message else {})
 
 
+def edited(tx: Transaction, instance: Instance, now: datetime) -> None:
+    """A user has changed its name, metadata, tags or similar fields, without an action."""
+    id = f"{instance.id}.{now:%Y%m%d%H%M%S%f}"  # (edits of one instance follow each other: the time makes it unique)
+    write_notifications.insert_once(tx, id, _notification(instance, EDITED, INFO, now, {}))
+
+
 def changed(instance: Instance, columns: Mapping[str, Any]) -> Instance:
     """The instance with these columns changed, as far as a notification shows them."""
     return replace(instance, **{name: columns[name] for name in _SHOWN & columns.keys()})
@@ -49,6 +57,20 @@ def changed(instance: Instance, columns: Mapping[str, Any]) -> Instance:
 def _record(
     tx: Transaction, action: Action, instance: Instance, phase: str, now: datetime, more: Mapping[str, str]
 ) -> None:
+    facts = {
+        "action": action.verb,
+        "action_initiator_user": action.user_id,
+        "request_id": action.request_id,
+        **more,
+    }
+    priority = ERROR if phase == ".error" else INFO
+    notification = _notification(instance, f"{EVENTS[action.verb]}{phase}", priority, now, facts)
+    write_notifications.insert(tx, f"{action.id}{phase}", notification)
+
+
+def _notification(
+    instance: Instance, event_type: str, priority: str, now: datetime, more: Mapping[str, str]
+) -> Notification:
     payload = {
         "uuid": instance.id,
         "tenant_id": instance.project_id,
@@ -57,12 +79,6 @@ def _record(
         "state": instance.vm_state,
         "task_state": instance.task_state or "",
         "power_state": PowerState(instance.power_state).name.lower(),
-        "action": action.verb,
-        "action_initiator_user": action.user_id,
-        "request_id": action.request_id,
         **more,
     }
-    priority = ERROR if phase == ".error" else INFO
-    event_type = f"{EVENTS[action.verb]}{phase}"
-    notification = Notification(instance.host or HostName(""), now, event_type, priority, payload)
-    write_notifications.insert(tx, f"{action.id}{phase}", notification)
+    return Notification(instance.host or HostName(""), now, event_type, priority, payload)

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A server's metadata and tags.  One transaction reads, changes and writes them, so that simultaneous edits are all
-kept."""
+"""A server's name and similar fields, its metadata and its tags.  One transaction reads, changes and writes them, so
+that simultaneous edits are all kept."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from kilonova.base.errors import InvalidInput, InvalidState
-from kilonova.conductor import quota
+from kilonova.base.unset import given
+from kilonova.conductor import outbox, quota
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.readers import instances as read_instances
 from kilonova.db.readers import quotas as read_quotas
@@ -13,9 +16,17 @@ from kilonova.db.transaction import Transaction
 from kilonova.db.writers import instances as write_instances
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import VmState
-from kilonova.rpcapi.api_to_conductor import EditMetadata, EditTags
+from kilonova.rpcapi.api_to_conductor import EditMetadata, EditTags, UpdateServer
 
 _EDITABLE = frozenset({VmState.ACTIVE, VmState.PAUSED, VmState.SUSPENDED, VmState.STOPPED})
+
+
+def update(tx: Transaction, request: UpdateServer, now: datetime) -> None:
+    """Raises NotFound.  A repeat changes nothing."""
+    instance = read_instances.get(tx, request.instance_id)
+    changes = {name: value for name, value in given(request).items() if getattr(instance, name) != value}
+    if changes:
+        _write(tx, instance, now, changes)
 
 
 def edit_metadata(tx: Transaction, request: EditMetadata, now: datetime, quotas: QuotaSettings) -> None:
@@ -28,7 +39,7 @@ def edit_metadata(tx: Transaction, request: EditMetadata, now: datetime, quotas:
     metadata = {**kept, **request.put}
     quota.check_metadata(read_quotas.limits(tx, quotas.defaults, instance.project_id), metadata)
     if metadata != instance.metadata:
-        write_instances.update(tx, instance.id, now, metadata=metadata)
+        _write(tx, instance, now, {"metadata": metadata})
 
 
 def edit_tags(tx: Transaction, request: EditTags, now: datetime) -> None:
@@ -41,7 +52,12 @@ def edit_tags(tx: Transaction, request: EditTags, now: datetime) -> None:
     if len(tags) > request.limit:
         raise InvalidInput(f"The number of tags exceeded the per-server limit {request.limit}.", path="tags")
     if tags != instance.tags:
-        write_instances.update(tx, instance.id, now, tags=list(tags))
+        _write(tx, instance, now, {"tags": list(tags)})
+
+
+def _write(tx: Transaction, instance: Instance, now: datetime, changes: Mapping[str, Any]) -> None:
+    write_instances.update(tx, instance.id, now, **changes)
+    outbox.edited(tx, instance, now)
 
 
 def _check_state(instance: Instance, what: str) -> None:

@@ -22,7 +22,7 @@ from kilonova.db.sqlite import make_engine
 
 log = structlog.get_logger(__name__)
 
-HEAD = "0027"
+HEAD = "0028"
 """The newest revision in migrations/versions; a test compares."""
 
 

@@ -99,6 +99,8 @@ actions = sa.Table(
     sa.Column("legs", sa.JSON, nullable=False, server_default="[]"),
     # The host of the current leg, taken from `legs` in each write that changes them: only the indexes need it.
     sa.Column("host", sa.String(255)),
+    # The project of the instance (`project_id` is that of the request): lists of a project's actions need it.
+    sa.Column("instance_project", sa.String(64), nullable=False, server_default=""),
     sa.Column("params", sa.JSON, nullable=False),
     sa.Column("bookkeeping", sa.JSON, nullable=False, server_default="{}"),
     sa.Column("message", sa.Text),
@@ -109,6 +111,10 @@ actions = sa.Table(
     # Open actions are few among many ended ones: hosts and the watchdog read only these.
     _partial_index("ix_actions_open", "host", where="state = 'open'"),
     _partial_index("ix_actions_abandoned", "host", where="state = 'abandoned'"),
+    # Lists of actions, the newest first: of all projects, of one, and those that ended without success.
+    sa.Index(None, "started_at", "id"),
+    sa.Index(None, "instance_project", "started_at", "id"),
+    _partial_index("ix_actions_not_done", "started_at", "id", where="state IN ('failed', 'superseded', 'abandoned')"),
 )
 
 action_events = sa.Table(

@@ -9,6 +9,8 @@ from kilonova.objects.ids import HostName
 
 INFO, ERROR = "INFO", "ERROR"
 """Priorities, as in oslo.messaging."""
+EVERY_PROJECT = "*"
+"""In the place of the projects that may see an image: all of them may."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from kilonova.base.errors import Conflict, NotFound, OverQuota
-from kilonova.conductor import image_quota
+from kilonova.conductor import image_quota, images
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.engine import Database
 from kilonova.db.readers import images as read_images
-from kilonova.db.writers import images as write_images
 from kilonova.db.writers import quotas as write_quotas
 from kilonova.objects.ids import ImageId
 from kilonova.objects.image import Image, ImageStatus
+from kilonova.rpcapi.api_to_conductor import DeleteImage
 from tests.make import NOW, database, run
 
 MIB = 1 << 20
@@ -39,6 +39,9 @@ class Desk:
     def update(self, changed: Image, quotas: QuotaSettings | None = QUOTAS) -> None:
         run(self.db.write(image_quota.update, changed, None, quotas))
 
+    def delete(self, number: int) -> None:
+        run(self.db.write(images.delete, DeleteImage(ImageId(f"image-{number}")), NOW))
+
     def use(self, project: str = "p2") -> tuple[int, int]:
         found = run(self.db.read(read_images.images_use, project))
         return found.count, found.size_bytes
@@ -57,7 +60,7 @@ def test_so_many_and_no_more_until_one_goes(desk: Desk) -> None:
         desk.create(image(3))
     assert desk.use() == (3, 0)
     desk.create(image(4, owner="p3"))
-    run(desk.db.write(write_images.delete_image, ImageId("image-0")))
+    desk.delete(0)
     desk.create(image(3))
 
 
@@ -103,11 +106,11 @@ def test_the_owner_of_a_new_box_has_no_limit(desk: Desk) -> None:
 
 def test_an_id_whose_image_had_bytes_is_not_given_again(desk: Desk) -> None:
     desk.create(image(1))
-    run(desk.db.write(write_images.delete_image, ImageId("image-1")))
+    desk.delete(1)
     desk.create(image(1))  # nobody can have used it
     desk.update(image(1, size=MIB))
-    run(desk.db.write(write_images.delete_image, ImageId("image-1")))
-    run(desk.db.write(write_images.delete_image, ImageId("image-1")))
+    desk.delete(1)
+    desk.delete(1)
     for owner in ("p2", "p3"):
         with pytest.raises(Conflict, match="already exists"):
             desk.create(image(1, owner=owner))

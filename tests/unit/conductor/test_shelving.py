@@ -118,7 +118,7 @@ def test_only_the_attempt_that_has_the_action_may_speak_of_its_image(desk: Shelf
 def test_a_deleted_image_is_told_to_who_makes_it(desk: Shelf) -> None:
     desk.active()
     action = desk.save(Verb.SHELVE, "i1")
-    desk.write(images.forget_unfinished, action)
+    desk.write(images.forget_unfinished, action, make.NOW)
     for speak in (desk.begin, desk.complete):
         with pytest.raises(NotFound, match="i1 was deleted while it was being made"):
             speak(action)

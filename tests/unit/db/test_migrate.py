@@ -143,6 +143,7 @@ def test_a_filled_database_of_the_first_revision_keeps_every_row(tmp_path: Path)
     assert [dict(row) for row in after["assignments"]] == moved
     for old, new in zip(before["actions"], after["actions"], strict=True):
         assert new["legs"] == [_leg_of(old, old.pop("attempt"))]
+        assert new["instance_project"] == old["instance_id"]  # (each project has the name of its instance here)
     for name, rows in before.items():
         kept = [{column: row[column] for column in rows[0]} for row in after[name]]
         assert kept == rows, name
@@ -262,7 +263,7 @@ def test_columns_take_every_field(tmp_path: Path) -> None:
     from kilonova.objects.instance import Instance
 
     assert set(Instance.__dataclass_fields__) | {"deleted_at", "read_by", "read_number"} == set(instances.c.keys())
-    assert set(Action.__dataclass_fields__) | {"host"} == set(actions.c.keys())
+    assert set(Action.__dataclass_fields__) | {"host", "instance_project"} == set(actions.c.keys())
     assert isinstance(instances, sa.Table)
 
 

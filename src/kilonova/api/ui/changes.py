@@ -6,6 +6,7 @@ API, under the policy of its user.  Events contain no text of users: no names, n
 """
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from pydantic_core import to_json
 
@@ -14,15 +15,25 @@ from kilonova.objects.notification import Numbered
 MEDIA_TYPE = "text/event-stream"
 KEEP_ALIVE = b":\n\n"
 
+
+class Kind(StrEnum):
+    """The names of events of changes."""
+
+    SERVER = "server"
+    IMAGE = "image"
+    HOST = "host"
+
+
 _SHOWN = ("state", "task_state", "power_state", "action", "request_id")
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """An encoded event.  Without a project only administrators of all projects see it; only they see `whole`."""
+    """An encoded event.  `projects` may see it: those with these ids, or EVERY_PROJECT; administrators see `whole`."""
 
     number: int
-    project_id: str
+    kind: Kind
+    projects: frozenset[str]
     shown: bytes
     whole: bytes
 
@@ -30,17 +41,21 @@ class Change:
 def change(numbered: Numbered) -> Change:
     """The event of a notification."""
     notification = numbered.notification
-    payload, kind = notification.payload, notification.event_type.partition(".")[0]
-    project_id = payload.get("tenant_id", "") if kind == "instance" else ""
+    payload, number = notification.payload, numbered.number
     facts = {"type": notification.event_type, "at": notification.created_at.isoformat()}
-    if kind == "instance":
-        facts |= {"id": payload["uuid"], "project_id": project_id}
-        facts |= {name: payload[name] for name in _SHOWN if name in payload}
-        event, whole = "server", {**facts, "host": notification.host}
-    else:
-        event, whole = "host", {**facts, "id": notification.host}
-    number = numbered.number
-    return Change(number, project_id, encoded(number, event, facts), encoded(number, event, whole))
+    match notification.event_type.partition(".")[0]:
+        case "instance":
+            kind, projects = Kind.SERVER, frozenset({payload["tenant_id"]})
+            facts |= {"id": payload["uuid"], "project_id": payload["tenant_id"]}
+            facts |= {name: payload[name] for name in _SHOWN if name in payload}
+            whole = {**facts, "host": notification.host}
+        case "image":
+            kind, projects = Kind.IMAGE, frozenset(payload["visible_to"].split())
+            whole = facts = {**facts, "id": payload["id"]}
+        case _:
+            kind, projects = Kind.HOST, frozenset[str]()
+            whole = {**facts, "id": notification.host}
+    return Change(number, kind, projects, encoded(number, kind, facts), encoded(number, kind, whole))
 
 
 def encoded(number: int, event: str, data: object) -> bytes:

@@ -10,20 +10,22 @@ from kilonova.api.http.bearer import context_of
 from kilonova.api.http.call import Call, Reply
 from kilonova.api.ui.changes import KEEP_ALIVE, MEDIA_TYPE
 from kilonova.api.ui.feed import EventFeed, Stream, Viewer
-from kilonova.api.ui.files import SAFE
+from kilonova.api.ui.files import FRESH
 from kilonova.base.context import RequestContext
 from kilonova.base.errors import Forbidden, InvalidInput, KilonovaError, Unauthorized
+from kilonova.ui.assets import Assets
 
 RULE = "os_compute_api:servers:detail"
 EVERY_PROJECT = "os_compute_api:servers:detail:get_all_tenants"
-"""An event shows nothing that these lists of servers do not show."""
+IMAGES = "get_images"
+"""An event shows nothing that these lists of servers and images do not show."""
+VERSION = "X-Kilonova-UI-Version"
+"""The header with the version of the page that this service serves: an open page may be older."""
 
 KEEP_ALIVE_S = 15.0
 CHECK_S = 15.0
 """A stream whose right was changed through another process ends after this time; a change through this one, at once."""
 QUERY = frozenset({"all_projects"})
-
-_HEADERS = (*SAFE, ("Cache-Control", "no-store"), ("X-Accel-Buffering", "no"))
 
 Send = Callable[[bytes], Awaitable[None]]
 
@@ -33,6 +35,7 @@ class Events:
     """The handler."""
 
     feed: EventFeed
+    assets: Assets
 
     async def stream(self, call: Call) -> Reply:
         """Stream the events of the token's project, or of all projects."""
@@ -40,7 +43,8 @@ class Events:
         last = _last_event_id(call)
         await self.feed.prepare(viewer.user_id, last)
         live = partial(self._live, call, viewer, last)
-        return Reply(headers=_HEADERS, content_type=MEDIA_TYPE, live=live)
+        headers = (*FRESH, ("X-Accel-Buffering", "no"), (VERSION, (await self.assets.page()).version))
+        return Reply(headers=headers, content_type=MEDIA_TYPE, live=live)
 
     async def _live(self, call: Call, viewer: Viewer, last: int | None, send: Send) -> None:
         with self.feed.stream(viewer, last) as stream:
@@ -57,7 +61,8 @@ def _viewer(call: Call, context: RequestContext) -> Viewer:
     every = call.query.boolean("all_projects") or False
     if every:
         call.deps.policy.permit(EVERY_PROJECT, context, {})
-    return Viewer(context.user_id, None if every else context.project_id, context.is_admin)
+    images = call.deps.policy.allows(IMAGES, context, {})
+    return Viewer(context.user_id, None if every else context.project_id, context.is_admin, images)
 
 
 def _last_event_id(call: Call) -> int | None:

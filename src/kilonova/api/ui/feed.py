@@ -13,15 +13,17 @@ from collections import Counter, deque
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 
 import structlog
 
-from kilonova.api.ui.changes import Change, change, encoded
+from kilonova.api.ui.changes import Change, Kind, change, encoded
 from kilonova.base.errors import KilonovaError, Overloaded
 from kilonova.config.ui import UiSettings
 from kilonova.db.engine import Database
 from kilonova.db.readers import notifications as readers
 from kilonova.db.transaction import Snapshot
+from kilonova.objects.notification import EVERY_PROJECT
 
 log = structlog.get_logger(__name__)
 
@@ -36,11 +38,19 @@ AT_ONCE = 64
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """Who reads a stream.  `project_id` None: all projects.  `whole`: with what only administrators may see."""
+    """Who reads a stream.  `project_id` None: all projects.  `whole`: with what only administrators may see; they see
+    the images of all projects, as in the Image API.  `images`: with events of images."""
 
     user_id: str
     project_id: str | None
     whole: bool
+    images: bool
+
+    def may_see(self, one: Change) -> bool:
+        """Whether policy permits the event to the viewer."""
+        if one.kind is Kind.IMAGE:
+            return self.images and (self.whole or not one.projects.isdisjoint({EVERY_PROJECT, self.project_id}))
+        return self.project_id in (None, *one.projects)
 
 
 @dataclass(eq=False, slots=True)
@@ -70,10 +80,6 @@ class Stream:
         else:
             self.unsent.append(event)
         self.woken.set()
-
-    def may_see(self, one: Change) -> bool:
-        """Whether its viewer may see the event."""
-        return self.viewer.project_id in (None, one.project_id)
 
     def form_of(self, one: Change) -> bytes:
         """The event as its viewer sees it."""
@@ -142,7 +148,7 @@ class EventFeed:
         if last is None or self._can_resume(last):
             stream.put(encoded(self._last if last is None else last, "ready", {}))
             for one in self._kept:
-                if last is not None and one.number > last and stream.may_see(one):
+                if last is not None and one.number > last and viewer.may_see(one):
                     stream.put(stream.form_of(one))
         else:
             stream.put(self._reset())
@@ -203,9 +209,14 @@ class EventFeed:
         self._last = numbered
         for one in changes:
             self._kept.append(one)
-            for key in {None, one.project_id}:
-                for stream in self._streams.get(key, ()):
-                    stream.put(stream.form_of(one))
+            for stream in self._readers(one):
+                stream.put(stream.form_of(one))
+
+    def _readers(self, one: Change) -> Iterable[Stream]:
+        """The streams that may see an event."""
+        if one.kind is Kind.IMAGE:  # administrators of one project see the images of all
+            return [each for each in chain.from_iterable(self._streams.values()) if each.viewer.may_see(one)]
+        return chain.from_iterable(self._streams.get(key, ()) for key in (None, *one.projects))
 
 
 def _changes_since(snapshot: Snapshot, number: int) -> tuple[int, list[Change]]:

@@ -20,6 +20,8 @@ SAFE = (
     ("Cross-Origin-Resource-Policy", "same-origin"),
 )
 """Headers of each answer below /ui."""
+FRESH = (*SAFE, ("Cache-Control", "no-store"))
+"""Headers of answers that no browser keeps."""
 
 
 def content_security_policy(page: Page) -> str:

@@ -14,7 +14,7 @@ from pydantic_core import to_json
 from kilonova.api.compute.servers.resource import find
 from kilonova.api.http.call import Call, Reply
 from kilonova.api.ui.figures import History
-from kilonova.api.ui.files import SAFE
+from kilonova.api.ui.files import FRESH
 from kilonova.base.clock import Clock
 from kilonova.base.errors import KilonovaError, NotFound
 from kilonova.db.engine import Database
@@ -61,7 +61,7 @@ class Sampler:
         if is_new:
             await self._sample(instance.id)
         body = to_json({"figures": watched.history.columns()})
-        return Reply(body, headers=(*SAFE, ("Cache-Control", "no-store")))
+        return Reply(body, headers=FRESH)
 
     async def round(self) -> None:
         """Sample each server once."""

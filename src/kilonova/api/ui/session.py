@@ -13,7 +13,7 @@ from kilonova.api.identity.auth import create_token
 from kilonova.api.identity.models import Auth, AuthRequest, Methods, Scope, TokenMethod
 from kilonova.api.identity.token_cache import apply_change
 from kilonova.api.identity.tokens import TOKEN_REPLY, contents, valid
-from kilonova.api.ui.files import SAFE
+from kilonova.api.ui.files import FRESH
 from kilonova.base.errors import Forbidden, Unauthorized
 from kilonova.rpcapi import api_to_conductor_identity as methods
 
@@ -21,8 +21,6 @@ COOKIE = "kilonova_session"
 PATH = "/ui/session"
 HEADER = "x-kilonova-ui"
 TOKEN_HEADER = "X-Subject-Token"
-
-_HEADERS = (*SAFE, ("Cache-Control", "no-store"))
 
 
 class Rescope(Lenient):
@@ -47,8 +45,8 @@ async def resume(call: Call) -> Reply:
         claims = await valid(call, text)
     except Unauthorized as exc:
         ended = f"The session has ended: log in. {exc.message}"
-        raise HttpError(401, ended, (*_HEADERS, _set_cookie(call, ""))) from exc
-    return TOKEN_REPLY.reply(await contents(call, claims), call, headers=((TOKEN_HEADER, text), *_HEADERS))
+        raise HttpError(401, ended, (*FRESH, _set_cookie(call, ""))) from exc
+    return TOKEN_REPLY.reply(await contents(call, claims), call, headers=((TOKEN_HEADER, text), *FRESH))
 
 
 async def rescope(call: Call, body: Rescope) -> Reply:
@@ -72,7 +70,7 @@ async def log_out(call: Call) -> Reply:
         except Unauthorized:
             continue
         await apply_change(call, methods.REVOKE_TOKEN, methods.RevokeToken(claims.audit_ids[0], claims.expires_at))
-    return Reply(headers=(*_HEADERS, _set_cookie(call, "")))
+    return Reply(headers=(*FRESH, _set_cookie(call, "")))
 
 
 def _check_page(call: Call) -> None:
@@ -98,7 +96,7 @@ def _origin(call: Call) -> str:
 def _kept(call: Call, reply: Reply) -> Reply:
     """The reply, with its token in the cookie."""
     text = dict(reply.headers)[TOKEN_HEADER]
-    return Reply(reply.body, reply.status, (*reply.headers, *_HEADERS, _set_cookie(call, text)))
+    return Reply(reply.body, reply.status, (*reply.headers, *FRESH, _set_cookie(call, text)))
 
 
 def _cookie(call: Call) -> str:

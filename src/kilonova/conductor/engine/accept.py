@@ -62,7 +62,7 @@ def accept(
         _supersede(tx, instance, open_actions, request, now)
     write_instances.update(tx, instance.id, now, **columns)
     action = new_action(action_id, instance, request, accepted.params, legs, now)
-    write_actions.insert(tx, action)
+    write_actions.insert(tx, action, instance.project_id)
     outbox.began(tx, action, outbox.changed(instance, columns), now)
     if transition.immediate:
         write_actions.end(tx, action.id, now, ActionState.DONE)

@@ -40,7 +40,7 @@ def create(
         legs = one_leg(instance.host, Verb.CREATE)
         accepted = AcceptAction(request.context, instance.id, Verb.CREATE)
         action = new_action(action_id, instance, accepted, params, legs, now)
-        write_actions.insert_first(tx, action)
+        write_actions.insert_first(tx, action, instance.project_id)
         outbox.began(tx, action, instance, now)
     server_groups.join(tx, quotas, new)
     return list(action_ids[:count])

@@ -20,7 +20,7 @@ from kilonova.objects.states import PowerState, Verb, VmState
 
 def _accept(tx: Transaction, acceptance: Acceptance) -> Accepted:
     instance, now = acceptance.instance, acceptance.now
-    params = DeleteParams(tuple(images.forget_with(tx, instance, acceptance.open_actions)))
+    params = DeleteParams(tuple(images.forget_with(tx, instance, acceptance.open_actions, now)))
     host = acceptance.legs[0].host
     if host is None or read_hosts.is_up(tx, host):
         return Accepted(params=params)

@@ -47,7 +47,7 @@ def record(tx: Transaction, instance: Instance, seen: Observed, action_id: Actio
         message=_in_words(seen),
         ended_at=now,
     )
-    write_actions.insert(tx, action)
+    write_actions.insert(tx, action, instance.project_id)
     outbox.began(tx, action, instance, now)
     step = ActionEvent("compute_power_update", now, now, "Success", instance.host)
     write_actions.record_events(tx, action_id, AttemptId(action_id), (step,))

@@ -29,7 +29,7 @@ def _backup(tx: Transaction, acceptance: Acceptance) -> Accepted:
 def ended(tx: Transaction, ending: Ending) -> Columns:
     """A failed action has made no image: its unfinished record goes."""
     if not ending.succeeded:
-        images.forget_unfinished(tx, ending.action)
+        images.forget_unfinished(tx, ending.action, ending.now)
     return {}
 
 

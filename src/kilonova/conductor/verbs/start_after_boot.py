@@ -73,7 +73,7 @@ def _start(tx: Transaction, instance: Instance, new_id: Callable[[], str], now: 
         bookkeeping=Bookkeeping(host_boot=True),
         counted_at=now,
     )
-    write_actions.insert(tx, action)
+    write_actions.insert(tx, action, instance.project_id)
     task_state = VERBS[Verb.START].task_state
     write_instances.update(tx, instance.id, now, task_state=task_state)
     outbox.began(tx, action, replace(instance, task_state=task_state), now)

@@ -28,18 +28,18 @@ _OF_ID = sa.update(actions).where(actions.c.id == sa.bindparam("of_id"))
 _PUT_LEGS = _OF_ID.values({name: sa.bindparam(name) for name in ("legs", "host", "updated_at")})
 
 
-def insert(tx: Transaction, action: Action) -> None:
-    """Record a new action.  Its start is after the starts of the instance's other actions, also when the wall clock was
-    set back since: this order shows which request was the last."""
+def insert(tx: Transaction, action: Action, instance_project: str) -> None:
+    """Record a new action, with the project of its instance.  Its start is after the starts of the instance's other
+    actions, also when the wall clock was set back since: this order shows which request was the last."""
     newest = tx.execute(_NEWEST, {"of_id": action.instance_id}).scalar()
     if newest is not None and newest >= action.started_at:
         action = replace(action, started_at=newest + _NEXT)
-    insert_first(tx, action)
+    insert_first(tx, action, instance_project)
 
 
-def insert_first(tx: Transaction, action: Action) -> None:
+def insert_first(tx: Transaction, action: Action, instance_project: str) -> None:
     """Record the first action of a new instance."""
-    tx.execute(_INSERT, ACTIONS.dump(action) | {"host": action.host})
+    tx.execute(_INSERT, ACTIONS.dump(action) | {"host": action.host, "instance_project": instance_project})
 
 
 def update(tx: Transaction, action_id: ActionId, now: datetime, **values: Any) -> None:

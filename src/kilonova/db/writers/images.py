@@ -14,16 +14,18 @@ from kilonova.objects.image import WITH_BYTES, Image, ImageMember
 _KEEP_ID = Upsert(deleted_images, ("id",))
 
 
-def create_image(tx: Transaction, image: Image) -> None:
-    """Record an image.  Raises Conflict if another image has the id, or a deleted one had it."""
+def create_image(tx: Transaction, image: Image) -> bool:
+    """Record an image; False if it is recorded already (the same request, delivered again).  Raises Conflict if another
+    image has the id, or a deleted one had it."""
     row = tx.execute(sa.select(images).where(images.c.id == image.id)).mappings().first()
     if row is not None:
         if row["owner"] == image.owner and row["created_at"] == image.created_at:
-            return
+            return False
         raise Conflict(f"Image ID {image.id} already exists.")
     if tx.execute(sa.select(deleted_images).where(deleted_images.c.id == image.id)).first() is not None:
         raise Conflict(f"Image ID {image.id} already exists.")
     tx.execute(sa.insert(images).values(**IMAGES.dump(image)))
+    return True
 
 
 def update_image(tx: Transaction, image: Image, expected: Image | None) -> Image:
@@ -68,8 +70,9 @@ def update_member(tx: Transaction, member: ImageMember) -> None:
     tx.execute(sa.update(image_members).where(*_is(member.image_id, member.project_id)).values(values))
 
 
-def delete_member(tx: Transaction, image_id: ImageId, project_id: str) -> None:
-    tx.execute(sa.delete(image_members).where(*_is(image_id, project_id)))
+def delete_member(tx: Transaction, image_id: ImageId, project_id: str) -> bool:
+    """Whether the image was shared with the project."""
+    return tx.execute(sa.delete(image_members).where(*_is(image_id, project_id))).rowcount == 1
 
 
 def _is(image_id: ImageId, project_id: str) -> tuple[sa.ColumnElement[bool], ...]:

@@ -45,7 +45,8 @@ class _Action:
     events: tuple[_Event, ...] = ()
 
 
-def _message(action: Action, call: Call) -> str | None:
+def message_of(action: Action, call: Call) -> str | None:
+    """How the action has failed, or what it waits for, as the caller may see it."""
     has_message = action.state in _WITH_MESSAGE or action.verb is Verb.POWER_UPDATE
     return _for_caller(action.message, call, action) if has_message else None
 
@@ -86,7 +87,7 @@ ACTION = View[_Action, Call](
     Member("user_id", str, lambda shown, _: shown.action.user_id),
     Member("project_id", str, lambda shown, _: shown.action.project_id),
     Member("start_time", str, lambda shown, _: micros(shown.action.started_at)),
-    Member("message", str | None, lambda shown, call: _message(shown.action, call)),
+    Member("message", str | None, lambda shown, call: message_of(shown.action, call)),
     Member("updated_at", str, lambda shown, _: micros(shown.action.updated_at), since=v2(58)),
 )
 ACTIONS = paged("instanceActions", ACTION, "links", since=v2(58))

@@ -22,6 +22,8 @@ from kilonova.objects.leg import Leg, LegState
 from kilonova.objects.placement import PlacementRecord
 from kilonova.objects.states import VERBS
 
+RULE = "kilonova:servers:placement"
+
 
 class RefusedHostsShown(TypedDict):
     """How many hosts a filter refused, the names of some, and the most frequent reason."""
@@ -78,13 +80,19 @@ PLACEMENT = View[PlacementShown, Call]("", Member("placement", PlacementShown, l
 
 async def show(call: Call) -> Reply:
     """Show why a server is on its host, or on none."""
-    return PLACEMENT.reply(await call.db.read(_last, server_id_of(call), call), call)
+    return PLACEMENT.reply(await call.db.read(last_placement, server_id_of(call), call.scope), call)
 
 
-def _last(snapshot: Snapshot, instance_id: InstanceId, call: Call) -> PlacementShown:
-    instances.get_known(snapshot, instance_id, call.scope)
+def last_placement(
+    snapshot: Snapshot, instance_id: InstanceId, project_id: str | None, request_id: str | None = None
+) -> PlacementShown:
+    """The last placement of a server; with `request_id` that of this request.  `project_id` None: of any project.
+    Raises NotFound; its details have `instance_id` when there is no such server."""
+    instances.get_known(snapshot, instance_id, project_id)
     placed = (one for one in actions.of_instance(snapshot, instance_id) if VERBS[one.verb].needs_placement)
     for action in placed:
+        if request_id not in (None, action.request_id):
+            continue
         records = placements.of_action(snapshot, action.id)
         if records or actions.is_open(action):
             return _shown(action, [_try(record, action.legs[leg]) for leg, record in records.items()])
@@ -122,6 +130,6 @@ def _try(record: PlacementRecord, leg: Leg) -> TryShown:
 
 
 ROUTES = (
-    Route("GET", "/kilonova/servers/{server_id}/placement", show, "kilonova:servers:placement",
+    Route("GET", "/kilonova/servers/{server_id}/placement", show, RULE,
         DefaultPolicy.ADMIN, reply=PLACEMENT),
 )  # fmt: skip

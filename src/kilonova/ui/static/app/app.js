@@ -7,6 +7,7 @@ import { PAGES, START } from "./pages.js";
 import { closeAllDialogs, Dialogs } from "./parts/dialog.js";
 import { Icon } from "./parts/icon.js";
 import { takeKeys } from "./parts/keys.js";
+import { Newer } from "./parts/newer.js";
 import { Failure, Loading } from "./parts/page.js";
 import { offer } from "./parts/palette.js";
 import { Toasts } from "./parts/toast.js";
@@ -31,7 +32,7 @@ export function App() {
     <${TopBar} onMenu=${() => (isNavOpen.value = !isNavOpen.value)} isMenuOpen=${isNavOpen.value} />
     <div class="frame">
       <${Navigation} />
-      <main id="main" tabindex="-1"><${Outlet} /></main>
+      <main id="main" tabindex="-1"><${Newer} /><${Outlet} /></main>
     </div>
     <${Toasts} /><${Dialogs} />
     ${phase.value === "expired" && html`<${Login} again=${subject.value} />`}`;

@@ -88,9 +88,6 @@ export const actions = async (id) => (await request("compute", "GET", `${path(id
 export const action = async (id, requestId) =>
   (await request("compute", "GET", `${path(id)}/os-instance-actions/${encodeURIComponent(requestId)}`)).data.instanceAction;
 
-/** Why the scheduler chose a host, or none; administrators only. @param {string} id */
-export const placement = async (id) => (await request("compute", "GET", `/kilonova${path(id)}/placement`)).data.placement;
-
 /** @param {string} id @param {number | null} length in lines; null is all that is kept @returns {Promise<string>} */
 export const consoleOutput = async (id, length) =>
   (await act(id, { "os-getConsoleOutput": length === null ? {} : { length } })).data.output;

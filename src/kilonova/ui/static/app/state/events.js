@@ -1,13 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * What changes, as it happens: one stream of server-sent events from /ui/events.
+ * What changes, as it happens, by one stream of events for all tabs of a browser (see shared.js).
  * Without the stream, listeners hear `poll` every few seconds and read what has changed.
  */
 import { effect, signal } from "@preact/signals";
-import { onUnauthorized, token } from "../api/client.js";
+import { token } from "../api/client.js";
 import { phase, seesAll, subject } from "./session.js";
+import { canShare, share } from "./shared.js";
+import { readStream } from "./stream.js";
+import { served, VERSION } from "./version.js";
 
 /** @typedef {{ kind: string, id?: string, type?: string, data?: any }} Change */
+/** @typedef {"starting" | "stream" | "poll" | "lost"} Way */
+/**
+ * @typedef {object} News what the tab that reads has learned
+ * @property {string} before the number of the last event before it; "" for none
+ * @property {string} last the number of the last event with it
+ * @property {Way} [way]
+ * @property {string} [version] of the page that the service has
+ * @property {Change} [change]
+ */
 
 const POLL_MS = 4000;
 const FIRST_RETRY_MS = 500;
@@ -16,7 +28,7 @@ const LONGEST_RETRY_MS = 15000;
 const HIDDEN_MS = 20000;
 
 /** How changes come: `stream`, `poll`, or `lost` when the API does not answer at all. */
-export const live = signal(/** @type {"starting" | "stream" | "poll" | "lost"} */ ("starting"));
+export const live = signal(/** @type {Way} */ ("starting"));
 
 /** @type {Set<(change: Change) => void>} */
 const listeners = new Set();
@@ -36,89 +48,89 @@ export function listen(hear) {
 /** @param {Change} change */
 const tell = (change) => [...listeners].forEach((hear) => hear(change));
 
-/** Tell the page of a change that it made itself: not every change has an event. @param {string} id of a server */
+/** Tell the page of a change that it made itself: there may be no stream. @param {string} id of a server */
 export const announce = (id) => tell({ kind: "server", id });
 
 /** Read changes as long as somebody is logged in. */
 export function followSession() {
   effect(() => {
-    const wanted = phase.value === "in" && subject.value !== null && token.value !== "";
+    const who = phase.value === "in" && token.value !== "" ? subject.value : null;
     const all = seesAll.value;
     running?.abort();
-    running = wanted ? new AbortController() : null;
+    running = who ? new AbortController() : null;
     lastId = "";
-    if (running) void follow(running.signal, all);
+    // Tabs share a stream if the service gives the same events to each of them.
+    const name = JSON.stringify(["kilonova", VERSION, who?.user.id, who?.project?.id, who?.roles.toSorted(), all]);
+    if (running) void follow(running.signal, name, all);
   });
 }
 
 /**
  * @param {AbortSignal} ended
+ * @param {string} name
  * @param {boolean} all
  */
-async function follow(ended, all) {
-  let pause = FIRST_RETRY_MS;
+async function follow(ended, name, all) {
   while (!ended.aborted) {
     await shown(ended);
     const { signal: hidden, done } = hiddenLong();
-    const outcome = await readStream(AbortSignal.any([ended, hidden]), all);
+    const until = AbortSignal.any([ended, hidden]);
+    /** @param {AbortSignal} ends @param {(news: News) => void} send */
+    const lead = (ends, send) => read(ends, all, send);
+    if (canShare()) await share(name, until, { lead, state, hear });
+    else await lead(until, () => {});
     done();
-    if (ended.aborted) return;
-    if (hidden.aborted) continue;
-    if (outcome === "read") pause = FIRST_RETRY_MS;
-    live.value = outcome === "lost" ? "lost" : "poll";
-    if (outcome === "absent") tell({ kind: "poll" });
-    await sleep(outcome === "absent" ? POLL_MS : pause, ended);
-    pause = Math.min(pause * 2, LONGEST_RETRY_MS);
   }
+}
+
+/** @returns {News} */
+const state = () => ({ before: lastId, last: lastId, way: live.peek(), version: served.peek() });
+
+/** What another tab has read.  A tab that missed something, because it came later or was hidden, reads everything again. @param {News} news */
+function hear(news) {
+  const missed = news.before !== lastId;
+  if (missed) tell({ kind: lastId ? "reset" : "poll" });
+  take(news);
+}
+
+/** @param {News} news */
+function take({ last, way, version, change }) {
+  lastId = last;
+  if (way) live.value = way;
+  if (version) served.value = version;
+  if (change) tell(change);
 }
 
 /**
- * @param {AbortSignal} ended
+ * Read the stream, again and again.
+ * @param {AbortSignal} until
  * @param {boolean} all
- * @returns {Promise<"read" | "absent" | "lost">} `read`: it was a stream and has ended
+ * @param {(news: News) => void} send
  */
-async function readStream(ended, all) {
-  /** @type {Record<string, string>} */
-  const headers = { "X-Auth-Token": token.value, Accept: "text/event-stream" };
-  if (lastId) headers["Last-Event-ID"] = lastId;
-  try {
-    const reply = await fetch(`/ui/events${all ? "?all_projects=1" : ""}`, { headers, signal: ended, cache: "no-store" });
-    if (reply.status === 401) onUnauthorized.call();
-    if (!reply.ok || !reply.body) return "absent";
-    live.value = "stream";
-    if (!lastId) tell({ kind: "poll" }); // what happened between the first look and the beginning of the stream
-    await readBlocks(reply.body);
-    return "read";
-  } catch {
-    return "lost";
+async function read(until, all, send) {
+  /** @param {Partial<News>} news */
+  const learn = (news) => {
+    const whole = { before: lastId, last: lastId, ...news };
+    send(whole);
+    take(whole);
+  };
+  let pause = FIRST_RETRY_MS;
+  while (!until.aborted) {
+    const outcome = await readStream({
+      all,
+      last: lastId,
+      until,
+      // Without a number: what happened between the first look and the beginning of the stream is not in it.
+      begun: (version) => learn({ way: "stream", version, change: lastId ? undefined : { kind: "poll" } }),
+      hear: ({ id, name, data }) => learn({ last: id || lastId, change: { kind: name, id: data.id, type: data.type, data } }),
+      beat: () => send(state()),
+    });
+    if (until.aborted) return;
+    if (outcome === "read") pause = FIRST_RETRY_MS;
+    learn({ way: outcome === "lost" ? "lost" : "poll", change: outcome === "absent" ? { kind: "poll" } : undefined });
+    await sleep(outcome === "absent" ? POLL_MS : pause, until);
+    pause = Math.min(pause * 2, LONGEST_RETRY_MS);
   }
-}
-
-/** @param {ReadableStream<Uint8Array>} body */
-async function readBlocks(body) {
-  const reader = body.pipeThrough(/** @type {any} */ (new TextDecoderStream())).getReader();
-  let rest = "";
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) return;
-    const blocks = (rest + value).split("\n\n");
-    rest = blocks.pop() ?? "";
-    blocks.forEach((block) => hearBlock(block));
-  }
-}
-
-/** @param {string} block lines of one event */
-function hearBlock(block) {
-  /** @type {Record<string, string>} */
-  const fields = {};
-  for (const line of block.split("\n")) {
-    const colon = line.indexOf(":");
-    if (colon > 0) fields[line.slice(0, colon)] = line.slice(colon + 1).trimStart();
-  }
-  if (fields.id) lastId = fields.id;
-  if (!fields.event) return;
-  const data = fields.data ? JSON.parse(fields.data) : {};
-  tell({ kind: fields.event, id: data.id, type: data.type, data });
 }
 
 /** Until somebody can see the page. @param {AbortSignal} ended @returns {Promise<void>} */

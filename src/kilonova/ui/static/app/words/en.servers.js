@@ -8,6 +8,7 @@ export const servers = {
   "servers.states": "States",
   "servers.several": "{count} servers",
   "servers.chosen": "Chosen servers",
+  "servers.project": "Project {name} ×",
   "servers.unchoose": "Choose none",
   "servers.empty": "No servers yet",
   "servers.empty.text": "A server needs an image, a flavor and a network. One form asks for everything.",
@@ -140,13 +141,6 @@ export const servers = {
   "figures.received": "in",
   "figures.sent": "out",
 
-  "placement.title": "Placement",
-  "placement.chosen": "{host} was chosen",
-  "placement.none": "No host was chosen",
-  "placement.counts": "{candidates} of {hosts} hosts were possible",
-  "placement.refused": "refused {count}: {hosts}",
-  "placement.weight": "{host} has the weight {weight}",
-
   "console.kinds": "Kinds of console",
   "console.log": "Output",
   "console.serial": "Serial terminal",
@@ -166,7 +160,6 @@ export const servers = {
   "screen.viewOnly": "Only look",
   "screen.paste": "Paste",
   "screen.text": "Text",
-  "screen.text.hint": "The text is typed into the guest, which must have an English (US) keyboard.",
   "screen.type": "Type it",
   "screen.full": "Full screen",
 

@@ -17,27 +17,20 @@ import { isAdmin } from "../../state/session.js";
 import { useWatched } from "../../state/watched.js";
 import { age, known, memory, size, t, time } from "../../words/index.js";
 import { imageItems, isOwn } from "../images/actions.js";
-import { UploadsPanel } from "../images/panel.js";
+import { DownloadsPanel, UploadsPanel } from "../images/panel.js";
 import { begin, uploads } from "../images/uploads.js";
 import { Members } from "./members.js";
 
 /** @typedef {import("../../api/images.js").Image} Image */
 
 const UP = { path: "/images", text: t("nav.images") };
-const LOOK_MS = 2000;
 
 /** @param {{ id: string }} props */
 export default function ImagePage({ id }) {
   const { value, error, read } = useWatched(() => api.get(id), id);
   const image = value.value;
   const upload = uploads.value.get(id);
-  const unsettled = image?.status === "saving" || image?.status === "queued";
   useEffect(() => (isAdmin.value ? void everyProject.refresh() : undefined), []);
-  useEffect(() => {
-    if (!unsettled) return;
-    const timer = setInterval(read, LOOK_MS);
-    return () => clearInterval(timer);
-  }, [id, unsettled]);
   useEffect(() => void read(), [upload === undefined]);
   useEffect(() => offer(() => (value.value ? imageItems(value.value, read) : [])), []);
   if (error.value instanceof ApiError && error.value.status === 404) return html`<${Gone} name=${image?.name} />`;
@@ -47,7 +40,7 @@ export default function ImagePage({ id }) {
       beside=${html`<${ImageState} status=${image.status} />${image.protected && html`<span class="lock"><${Icon} name="lock" /><span>${t("image.protected")}</span></span>`}`}
       buttons=${html`<${Buttons} image=${image} changed=${read} />`}>
       ${error.value && html`<${Failure} error=${error.value} again=${read} />`}
-      <${UploadsPanel} only=${id} />
+      <${UploadsPanel} only=${id} /><${DownloadsPanel} only=${id} />
       ${image.status === "queued" && !upload && isOwn(image) && html`<${NoData} image=${image} />`}
       ${image.status === "deactivated" && html`<div class="notice notice-attention" role="status"><p>${t("image.deactivated")}</p></div>`}
       <div class="panels">

@@ -18,12 +18,9 @@ import { known, t } from "../../words/index.js";
 import { deleteImages, isOwn } from "./actions.js";
 import { columns, searchText } from "./columns.js";
 import { openUpload } from "./upload.js";
-import { UploadsPanel } from "./panel.js";
+import { DownloadsPanel, UploadsPanel } from "./panel.js";
 
 /** @typedef {import("../../api/images.js").Image} Image */
-
-const LOOK_MS = 3000;
-const UNSETTLED = ["saving", "queued"];
 
 /** What other projects offer to this one.  The API lists to administrators what is offered to anybody. */
 async function offered() {
@@ -57,7 +54,7 @@ export default function Images() {
     <${Listing} title=${t("nav.images")} command=${["openstack", "image", "list", ...words]} rows=${rows} error=${list.error.value} again=${list.refresh}
       columns=${columns(isAdmin.value, name === "offered", () => void list.refresh())} searchText=${searchText} searchHint=${t("images.search")}
       filter=${{ name: "visibility", label: t("image.visibility"), of: (/** @type {Image} */ image) => image.visibility, text: (/** @type {string} */ value) => known(`visibility.${value}`, value) }}
-      tools=${html`<${ViewChoice} at=${name} />`} empty=${html`<${Nothing} at=${name} />`} above=${html`<${UploadsPanel} /><${Chosen} label=${t("images.chosen")} chosen=${chosen} count=${deletable.length} onDelete=${remove} />`}
+      tools=${html`<${ViewChoice} at=${name} />`} empty=${html`<${Nothing} at=${name} />`} above=${html`<${UploadsPanel} /><${DownloadsPanel} /><${Chosen} label=${t("images.chosen")} chosen=${chosen} count=${deletable.length} onDelete=${remove} />`}
       buttons=${html`<button type="button" class="primary" onClick=${openUpload}><${Icon} name="plus" />${t("images.upload")}</button>`}
       rowKey=${(/** @type {Image} */ image) => image.id} rowName=${nameOf} chosen=${chosen} />`;
 }
@@ -65,12 +62,10 @@ export default function Images() {
 /** @param {Image} image */
 const nameOf = (image) => image.name || image.id;
 
-/** Read a list now, after events of everything, and every few seconds while images are on their way. @param {import("../../state/collection.js").Collection<Image>} list */
+/** Read a list now, and after events of images and of everything. @param {import("../../state/collection.js").Collection<Image>} list */
 function watch(list) {
   void list.refresh();
-  const stop = listen((change) => void (["reset", "poll", "image"].includes(change.kind) && list.refresh()));
-  const timer = setInterval(() => void (list.items.peek()?.some((image) => UNSETTLED.includes(image.status)) && list.refresh()), LOOK_MS);
-  return () => (stop(), clearInterval(timer));
+  return listen((change) => void (["reset", "poll", "image"].includes(change.kind) && list.refresh()));
 }
 
 /** @param {{ at: string }} props */

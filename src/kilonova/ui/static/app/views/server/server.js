@@ -19,6 +19,7 @@ import { ACTIONS, isPossible } from "../servers/actions.js";
 import { actionItems } from "../servers/columns.js";
 import { start } from "../servers/dialog.js";
 import { title } from "../servers/run.js";
+import { WhyNoHost } from "../actions/why.js";
 import { Actions } from "./actions.js";
 import { Console } from "./console.js";
 import { openEdit } from "./edit.js";
@@ -46,7 +47,7 @@ export default function ServerPage({ id, tab = "overview" }) {
     <${Page} title=${server.name} up=${UP} command=${command(server, tab)} beside=${html`<${ServerState} server=${server} /><${Locked} server=${server} />`}
       buttons=${html`<${Buttons} server=${server} />`}>
       ${error.value && html`<${Failure} error=${error.value} again=${read} />`}
-      <${Notices} server=${server} />
+      <${Notices} server=${server} tab=${tab} />
       <${Tabs} label=${server.name} at=${tab} tabs=${TABS.map((name) => ({
         name, text: t(`server.tab.${name}`), path: `/servers/${id}${name === "overview" ? "" : `/${name}`}`,
       }))} />
@@ -82,10 +83,11 @@ function Buttons({ server }) {
     <${Menu} class="primary" label=${t("server.actions", { name: server.name })} items=${() => actionItems(server)}>${t("table.actions")}<${Icon} name="down" /><//>`;
 }
 
-/** What one should know, and do. @param {{ server: Server }} props */
-function Notices({ server }) {
+/** What one should know, and do. @param {{ server: Server, tab: string }} props */
+function Notices({ server, tab }) {
   if (server.status === "ERROR") {
-    return html`<div class="notice notice-bad" role="status"><p><strong>${t("server.failed")}</strong> ${server.fault?.message ?? ""}</p>
+    return html`<div class="notice notice-bad" role="status"><div><p><strong>${t("server.failed")}</strong> ${server.fault?.message ?? ""}</p>
+      ${tab !== "actions" && html`<${WhyNoHost} id=${server.id} also=${[server.fault?.created]} />`}</div>
       <a class="button" href=${link(`/servers/${server.id}/actions`)}>${t("server.why")}</a></div>`;
   }
   if (server.status === "VERIFY_RESIZE") return html`<div class="notice notice-attention" role="status"><p>${t("server.verify")}</p></div>`;
