@@ -166,6 +166,7 @@ def test_a_member_has_no_link_to_these_pages_and_an_address_says_why(visit: Visi
     for path in ("/hosts", f"/hosts/{quote(host_of(world))}", "/services", "/aggregates", "/aggregates/1"):
         person.open(path)
         expect(person.heading("This page is for administrators")).to_be_visible()
+        expect(person.page.get_by_text("You are logged in without the role admin.")).to_be_visible()
 
 
 @pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 320)])
