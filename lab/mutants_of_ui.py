@@ -7,6 +7,7 @@ from lab.mutant import Mutant, one
 
 SESSION = "tests/service/test_ui_session.py"
 EVENTS = "tests/service/test_ui_events.py"
+HOSTS = "tests/service/test_ui_hosts.py"
 STREAMS = "tests/service/test_ui_streams.py"
 ADMINISTRATION = "tests/service/test_ui_administration.py"
 
@@ -87,6 +88,20 @@ MUTANTS_OF_UI: Sequence[Mutant] = (
         "api/http/http_protocol.py",
         "not cycle.response_complete and cycle.scope.get(LIVE):",
         "cycle.response_complete and cycle.scope.get(LIVE):",
+    ),
+    one(
+        "a frozen host costs a ping",
+        f"{HOSTS}::test_a_frozen_host_costs_a_ping_and_is_a_finding",
+        "api/ui/doctor.py",
+        "        await rpc.call(PING, Ping(), host)\n",
+        "",
+    ),
+    one(
+        "an examination ends",
+        f"{HOSTS}::test_checks_that_hang_are_ended_and_reported",
+        "wiring/examiner.py",
+        "limit_s=EXAMINE_S",
+        "limit_s=60",
     ),
     one(
         "notifications are for administrators",

@@ -38,6 +38,7 @@ from kilonova.rpc.nats import NatsBus
 from kilonova.rpc.transport_url import Access
 from kilonova.virt.fake import FakeDriver, FakeHypervisor
 from kilonova.virt.fake.machine import FakeGuest
+from kilonova.wiring.examiner import Examiner
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,7 @@ class Hosts:
                 lambda conductor: FleetImages(conductor, self._client, self._clock, self._store),
                 self._files,
                 Failpoints(),
+                Examiner(settings, self._clock).examine,
             ),
             lambda virtapi: FakeDriver(virtapi, settings, hypervisor=self._machine(number)),
         )

@@ -146,7 +146,7 @@ def lists(bench: Bench) -> list[Row]:
     row = Row(
         f"lists among {many:,} instances",
         f"GET /servers?limit=1000 and others through the balancer, {n} times each, with 1,000 instances and then with "
-        f"{many:,} in one project, which the database copied from one that the service made.",
+        f"{many:,} in one project, which the database copied from a server of the service.",
     )
     plan = Plan(hosts=1, real=False, pace=PLAN.pace, postgres=PLAN.postgres)
     with FleetCloud(bench.directory(), plan) as cloud:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Many instances in PostgreSQL: copies of one that the service itself made, with its action and everything of it."""
+"""Many instances in PostgreSQL: copies of a server that the service made, with its action and everything of it."""
 
 from lab.postgres import PrivatePostgres
 

@@ -133,7 +133,7 @@ def sees_only_their_own(member: Person, project: str) -> None:
     for path in ("/users", "/projects/default", "/roles/assignments", "/notifications/1"):
         member.open(path)
         expect(member.heading("This page is for administrators")).to_be_visible()
-        expect(member.page.get_by_text(f"Your roles in the project {project} do not permit it.")).to_be_visible()
+        expect(member.page.get_by_text("You are logged in without the role admin.")).to_be_visible()
 
 
 def test_roles_are_made_assigned_listed_and_withdrawn(admin: Person, world: World, ann: Member) -> None:

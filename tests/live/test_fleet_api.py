@@ -48,6 +48,12 @@ def raw_image(fleet: Fleet, server: ApiServer) -> str:
     return server.upload(file, "raw")
 
 
+def findings(api: ApiServer, path: str) -> dict[str, str]:
+    """The level of each check."""
+    found = api.http.get(path, timeout=PATIENCE_S).json()["examination"]["findings"]
+    return {one["check"]: one["level"] for one in found}
+
+
 def test_what_one_process_creates_another_reads_and_deletes(fleet: Fleet) -> None:
     a, b = start(fleet, "a", "b")
     server = a.create(raw_image(fleet, a))
@@ -70,6 +76,15 @@ def test_reads_of_a_host_go_over_the_bus(fleet: Fleet) -> None:
     (hypervisor,) = api.http.get("/compute/v2.1/os-hypervisors/detail").json()["hypervisors"]
     assert hypervisor["state"] == "up"
     assert "uptime" in hypervisor
+    wait_for(lambda: findings(api, "/ui/api/doctor").get("database") == "ok")
+    wait_for(
+        lambda: (found := findings(api, "/ui/api/hosts/box1/doctor")).get("conductor") == found["heartbeats"] == "ok"
+    )
+    os.kill(fleet.compute.pid, signal.SIGSTOP)
+    frozen = findings(api, "/ui/api/hosts/box1/doctor")
+    assert (len(frozen), frozen["answer"]) == (4, "error")  # the record, and that nothing answers
+    os.kill(fleet.compute.pid, signal.SIGCONT)
+    assert "Traceback" not in api.service.said() + fleet.compute.said()
 
 
 def test_a_process_without_a_database_waits_and_says_so(fleet: Fleet) -> None:

@@ -40,8 +40,11 @@ def passes(fleet: Running, clients: Clients) -> None:
     fleet.assert_whole(clients)
 
 
+END_SESSIONS = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'kilonova'"
+
+
 def end_sessions(postgres: PrivatePostgres) -> None:
-    postgres.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'kilonova'")
+    postgres.sql(END_SESSIONS)
 
 
 def put_schema(postgres: PrivatePostgres, revision: str, lowest: str) -> None:
@@ -80,7 +83,7 @@ def test_frozen_for_longer_than_every_deadline(fleet: Running, postgres: Private
 def test_without_a_free_connection(fleet: Running, postgres: PrivatePostgres) -> None:
     clients = fleet.clients(3)
     fleet.wait_of(clients, lambda: clients.accepted)
-    held: list[psycopg.Connection] = []
+    held = [_connect(postgres)]
     try:
         is_refused = refused(clients, "too many clients already")
         fleet.wait_of(clients, lambda: _hold_all(postgres, held) or is_refused())
@@ -93,11 +96,15 @@ def test_without_a_free_connection(fleet: Running, postgres: PrivatePostgres) ->
 
 def _hold_all(postgres: PrivatePostgres, held: list[psycopg.Connection]) -> None:
     """Take each connection that is free.  The processes of the fleet may have theirs again before: end these anew."""
-    end_sessions(postgres)
+    held[0].execute(END_SESSIONS)
     with contextlib.suppress(psycopg.OperationalError):
         while len(held) < 40:
-            held.append(psycopg.connect(postgres.url.replace("+psycopg", "")))
+            held.append(_connect(postgres))
     assert len(held) < 40
+
+
+def _connect(postgres: PrivatePostgres) -> psycopg.Connection:
+    return psycopg.connect(postgres.url.replace("+psycopg", ""), autocommit=True)
 
 
 @pytest.mark.parametrize(

@@ -13,13 +13,16 @@ import pytest
 
 from kilonova.api.app import create_app
 from kilonova.api.http.route import Service
+from kilonova.api.ui.doctor import Doctor
 from kilonova.api.ui.feed import EventFeed
 from kilonova.api.ui.files import content_security_policy
 from kilonova.api.ui.routes import service
 from kilonova.api.ui.sampler import Sampler
 from kilonova.base.threads import DaemonWorkers
+from kilonova.config.load import load
 from kilonova.config.ui import UiSettings
 from kilonova.ui.assets import STATIC, Assets, read
+from kilonova.wiring.examiner import Examiner
 from tests.service.api import Api, running_api
 from tests.service.test_api_http import connected, wired
 
@@ -59,7 +62,8 @@ async def browser(api: Api, static: Path) -> AsyncGenerator[httpx.AsyncClient]:
 def page_of(api: Api, static: Path) -> Service:
     deps = api.cloud.box.app.deps
     sampler = Sampler(deps.db, deps.rpc, deps.clock)
-    return service(Assets(DaemonWorkers("page", 1), static), EventFeed(deps.db, UiSettings(), 1), sampler)
+    feed, doctor = EventFeed(deps.db, UiSettings(), 1), Doctor(Examiner(load(), deps.clock).examine, "box1")
+    return service(Assets(DaemonWorkers("page", 1), static), feed, sampler, doctor)
 
 
 def version_in(text: str) -> str:

@@ -49,6 +49,7 @@ from kilonova.identity.tokens import Subject, TokenMinter
 from kilonova.images.own_store import OwnStore
 from kilonova.images.store import ImageStore
 from kilonova.objects.console import ConsoleStream, ConsoleTicket
+from kilonova.objects.examination import ReportedFinding
 from kilonova.objects.ids import HostName
 from kilonova.objects.quota import Usage, usage_of
 from kilonova.objects.states import Verb
@@ -68,6 +69,11 @@ class _NoConsoles:
 
     async def open(self, ticket: ConsoleTicket) -> ConsoleStream:
         raise InvalidState(f"{ticket.instance_id} on {ticket.host} has no console here.")
+
+
+async def _no_findings() -> tuple[ReportedFinding, ...]:
+    """A simulated machine has nothing that a doctor can look at."""
+    return ()
 
 
 class Process:
@@ -263,7 +269,7 @@ class World:
                     self.clock.monotonic(),
                 ),
                 self.settings,
-                Parts(self.clock, lambda _: LocalImages(self.store), self.workers, Failpoints()),
+                Parts(self.clock, lambda _: LocalImages(self.store), self.workers, Failpoints(), _no_findings),
                 lambda api: FakeDriver(api, self.settings, hypervisor=self.machines[name]),
                 operations=self.operations,
             )

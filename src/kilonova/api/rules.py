@@ -8,6 +8,7 @@ from kilonova.api.http.policy import BASE
 from kilonova.api.http.route import DefaultPolicy, Service
 from kilonova.api.identity.projects import EVERY_PROJECT
 from kilonova.api.routes import SERVICES
+from kilonova.api.ui import capacity, doctor
 from kilonova.api.ui.notifications import RULE as NOTIFICATIONS
 from kilonova.api.ui.permissions import RULE as PERMISSIONS
 from kilonova.api.ui.sampler import RULE as FIGURES
@@ -30,6 +31,9 @@ FINER: Mapping[str, tuple[DefaultPolicy, str]] = {
     ),
     EVERY_PROJECT: (DefaultPolicy.DOMAIN_READER, "GET /identity/v3/projects, of projects in which one has no role"),
     FIGURES: (DefaultPolicy.READER, "GET /ui/api/servers/{server_id}/figures"),
+    capacity.RULE: (DefaultPolicy.ADMIN, "GET /ui/api/hosts"),
+    doctor.HOST_RULE: (DefaultPolicy.ADMIN, "GET /ui/api/hosts/{host}/doctor"),
+    doctor.RULE: (DefaultPolicy.ADMIN, "GET /ui/api/doctor"),
     NOTIFICATIONS: (DefaultPolicy.ADMIN, "GET /ui/api/notifications"),
     PERMISSIONS: (DefaultPolicy.IDENTITY_ADMIN, "GET /ui/api/roles/{role_id}/permissions"),
     "publicize_image": (DefaultPolicy.ADMIN, "an image that is made public"),

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs a tool of the machine: without a shell, within limits, and without leaving a process behind."""
+"""Runs a tool of the machine, or a module of ours, as a process: without a shell, within limits, and without leaving a
+process behind."""
 
 import asyncio
 import contextlib
 import os
 import sys
+from asyncio.subprocess import Process
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,11 +65,33 @@ async def run_limited(
         )
     except OSError as exc:
         raise HypervisorError(f"{limits[0]} cannot be run: {exc.strerror}.") from exc
+    return await _output_of(process, argv[0], limit_s)
+
+
+async def run_module(module: str, data: bytes, *, limit_s: float) -> bytes:
+    """Run a module of ours as a process of its own, with `data` as its standard input, and return its standard output.
+    What hangs there hangs nothing here.  It has our environment.
+
+    The process has ended when this returns, also after a cancellation.  Raises HypervisorError.
+    """
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-P", "-m", module),  # -P: no module of the working directory
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+    except OSError as exc:
+        raise HypervisorError(f"{sys.executable} cannot be run: {exc.strerror}.") from exc
+    return await _output_of(process, module, limit_s, data)
+
+
+async def _output_of(process: Process, name: str, limit_s: float, data: bytes | None = None) -> bytes:
     try:
         async with asyncio.timeout(limit_s):
-            out, err = await process.communicate()
+            out, err = await process.communicate(data)
     except TimeoutError:
-        raise HypervisorError(f"{argv[0]} did not end within {limit_s:g} s.") from None
+        raise HypervisorError(f"{name} did not end within {limit_s:g} s.") from None
     finally:
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
@@ -79,7 +103,7 @@ async def run_limited(
     words = err.decode(errors="replace").strip().splitlines()
     message = words[-1] if words else f"status {process.returncode}"
     verb = "cannot be run" if process.returncode in CANNOT_RUN else "failed"
-    raise HypervisorError(f"{argv[0]} {verb}: {message}")
+    raise HypervisorError(f"{name} {verb}: {message}")
 
 
 def _environment() -> dict[str, str]:

@@ -44,6 +44,7 @@ from kilonova.compute.virtapi import ComputeVirtAPI
 from kilonova.config.default import kept_from_images, reloaded
 from kilonova.config.load import Settings
 from kilonova.objects.diagnostics import GuestDiagnostics
+from kilonova.objects.examination import Examine
 from kilonova.objects.service import Inventory
 from kilonova.rpc.bus import Bus
 from kilonova.rpcapi import to_host as methods
@@ -69,12 +70,13 @@ Images = Callable[[HostCaller], ImageLibrary]
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What a host receives from its process; `workers` do its work on files."""
+    """What a host receives from its process; `workers` do its work on files, and `examine` runs the doctor's checks."""
 
     clock: Clock
     images: Images
     workers: Workers
     failpoints: Failpoints
+    examine: Examine
 
 
 class ComputeManager:
@@ -97,6 +99,7 @@ class ComputeManager:
         self._identity, self._settings, self._clock = identity, settings, parts.clock
         self.metrics = metrics or Metrics()
         self._images, self._workers, self._failpoints = parts.images, parts.workers, parts.failpoints
+        self._examine = parts.examine
         self._operations = operations
         self.virtapi = ComputeVirtAPI(parts.clock)
         self.driver = load_driver(self.virtapi)
@@ -221,6 +224,7 @@ class ComputeManager:
         endpoint.on(methods.PING, self._ping)
         endpoint.on(methods.CONSOLE_OUTPUT, self._console_output)
         endpoint.on(methods.HOST_UPTIME, self._host_uptime)
+        endpoint.on(methods.EXAMINE, self._examine_host)
         endpoint.on(methods.CACHE_IMAGES, self._cache_images)
         endpoint.on(methods.DIAGNOSE, self._diagnose)
         endpoint.on(methods.GRANT_CONSOLE, self.console_desk.grant)
@@ -244,6 +248,9 @@ class ComputeManager:
 
     async def _host_uptime(self, _request: methods.HostUptime, _peer: str) -> methods.Uptime:
         return methods.Uptime(await uptime())
+
+    async def _examine_host(self, _request: methods.ExamineHost, _peer: str) -> methods.HostFindings:
+        return methods.HostFindings(await self._examine())
 
     async def _diagnose(self, request: methods.Diagnose, _peer: str) -> GuestDiagnostics:
         return await DIAGNOSTICS.of(self.driver).read(request.instance_id)

@@ -14,12 +14,15 @@ from kilonova.base.errors import (
 )
 from kilonova.objects.console import ConsoleKind, ConsoleTicket
 from kilonova.objects.diagnostics import GuestDiagnostics
+from kilonova.objects.examination import ReportedFinding
 from kilonova.objects.ids import ImageId, InstanceId
 from kilonova.objects.image import ImageRef
 from kilonova.rpcapi.method import Ack, Kind, Method
 
 SUBJECT = "compute.*"
 """`*` is the host."""
+EXAMINE_S = 20.0
+"""The limit of the doctor's process on a host: its checks end within ten seconds, and its start takes one or two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,18 @@ class Diagnose:
     """All measurements of one running guest."""
 
     instance_id: InstanceId
+
+
+@dataclass(frozen=True, slots=True)
+class ExamineHost:
+    """What the doctor finds on the host's machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostFindings:
+    """The findings of all checks, in the order of the doctor's report."""
+
+    findings: tuple[ReportedFinding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +184,19 @@ HOST_UPTIME = Method(
     timeout_s=5,
     idempotent=False,
     changes=False,
+)
+# One attempt: a second one would only wait behind the first.
+EXAMINE = Method(
+    SUBJECT,
+    "examine",
+    ExamineHost,
+    HostFindings,
+    "Run the doctor's checks on the host. HypervisorError: they cannot be run.",
+    (HypervisorError,),
+    timeout_s=EXAMINE_S + 2,
+    idempotent=False,
+    changes=False,
+    since=2,
 )
 # One attempt: a second one would only wait behind the first at a guest that does not respond.
 DIAGNOSE = Method(

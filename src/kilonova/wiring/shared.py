@@ -86,11 +86,12 @@ def compute_manager(
     from kilonova.compute.host_identity import read_identity
     from kilonova.compute.manager import ComputeManager, Parts
     from kilonova.virt.driver import load_compute_driver
+    from kilonova.wiring.examiner import Examiner
 
     return ComputeManager(
         read_identity(settings.default.state_path, settings.default.host, clock),
         settings,
-        Parts(clock, images, files, failpoints),
+        Parts(clock, images, files, failpoints, Examiner(settings, clock).examine),
         lambda virtapi: load_compute_driver(virtapi, settings.default.compute_driver, settings),
     )
 
@@ -119,12 +120,14 @@ async def web_page(
     reports new events at once; elsewhere the page's events are read every EVENTS_S."""
     if not settings.ui.enabled:
         return None
+    from kilonova.api.ui.doctor import Doctor
     from kilonova.api.ui.feed import EventFeed
     from kilonova.api.ui.figures import PERIOD_S
     from kilonova.api.ui.routes import service
     from kilonova.api.ui.sampler import Sampler
     from kilonova.rpcapi.notifications import NUMBERED
     from kilonova.ui.assets import Assets
+    from kilonova.wiring.examiner import Examiner
 
     feed = EventFeed(deps.db, settings.ui, EVENTS_S if wakes is None else WOKEN_EVENTS_S)
 
@@ -139,7 +142,8 @@ async def web_page(
     sampler = Sampler(deps.db, deps.rpc, deps.clock)
     # A round takes as long as its calls: a host that does not answer delays the next round.
     tasks.periodic("figures", PERIOD_S, sampler.round, limit_s=10 * PERIOD_S)
-    return service(Assets(DaemonWorkers("page", 1)), feed, sampler)
+    doctor = Doctor(Examiner(settings, deps.clock).examine, settings.default.host)
+    return service(Assets(DaemonWorkers("page", 1)), feed, sampler, doctor)
 
 
 def make_tools(settings: Settings, db: "Database", clock: Clock, failpoints: Failpoints) -> "Tools":

@@ -6,7 +6,7 @@ import asyncio
 import pytest
 
 from kilonova.base.errors import HypervisorError
-from kilonova.base.tools import run_limited
+from kilonova.base.tools import run_limited, run_module
 from tests.make import run
 
 
@@ -24,5 +24,16 @@ def test_a_tool_that_hangs_or_is_missing_is_ended_with_a_sentence() -> None:
             task.cancel()
         assert task.cancelled()
         assert await run_limited(["echo", "$HOME;"], limit_s=5) == b"$HOME;\n"
+
+    run(test())
+
+
+def test_a_module_reads_its_input_and_is_ended_when_it_takes_too_long() -> None:
+    async def test() -> None:
+        assert await run_module("json.tool", b"[1]", limit_s=60) == b"[\n    1\n]\n"
+        with pytest.raises(HypervisorError, match=r"json\.tool failed: Expecting value"):
+            await run_module("json.tool", b"?", limit_s=60)
+        with pytest.raises(HypervisorError, match=r"json\.tool did not end within 0 s"):
+            await run_module("json.tool", b"[1]", limit_s=0)
 
     run(test())

@@ -13,6 +13,7 @@ import kilonova
 from kilonova.base.errors import ConfigError
 from kilonova.cmd.service import unknown_options
 from kilonova.config.default import watermark_bytes
+from kilonova.config.handed_on import handed_on, received
 from kilonova.config.load import Settings, load
 from kilonova.config.network import LONGEST_PREFIX
 from kilonova.networks.addresses import host_network
@@ -34,6 +35,15 @@ def test_a_file_in_the_form_of_nova_conf(tmp_path: Path) -> None:
 def test_two_loads_share_nothing() -> None:
     first = load(overrides={("DEFAULT", "host"): "a"})
     assert (first.default.host, load(overrides={("DEFAULT", "host"): "b"}).default.host) == ("a", "b")
+
+
+def test_settings_are_handed_on_whole(tmp_path: Path) -> None:
+    file = tmp_path / "kilonova.conf"
+    file.write_text(f"{WHOLE}[api]\ntrusted = 192.0.2.0/24, 2001:db8::/48\n[libvirt]\nvirt_type = qemu\n")
+    settings = load([str(file)])
+    assert settings.network.bridges
+    assert settings.api.trusted
+    assert received(handed_on(settings)) == settings
 
 
 LAN = "[network]\nbackend = bridge\nbridges = lan\n[network:lan]\n"

@@ -7,8 +7,9 @@ them.
 
 from kilonova.api.http.microversion import MIN
 from kilonova.api.http.route import DefaultPolicy, Route, Service
-from kilonova.api.ui import events, notifications, permissions, session
+from kilonova.api.ui import capacity, doctor, events, notifications, permissions, session
 from kilonova.api.ui.changes import MEDIA_TYPE
+from kilonova.api.ui.doctor import Doctor
 from kilonova.api.ui.feed import EventFeed
 from kilonova.api.ui.files import Files
 from kilonova.api.ui.sampler import RULE, Sampler
@@ -17,7 +18,7 @@ from kilonova.ui.assets import Assets
 PREFIX = "/ui"
 
 
-def service(assets: Assets, feed: EventFeed, sampler: Sampler) -> Service:
+def service(assets: Assets, feed: EventFeed, sampler: Sampler, examined: Doctor) -> Service:
     """The routes, served from these parts."""
     files, streams = Files(assets), events.Events(feed)
     return Service(
@@ -29,6 +30,9 @@ def service(assets: Assets, feed: EventFeed, sampler: Sampler) -> Service:
             Route("GET", "/events", streams.stream, events.RULE, DefaultPolicy.READER, query=events.QUERY, strict=MIN,
                 gives=MEDIA_TYPE),
             Route("GET", "/api/servers/{server_id}/figures", sampler.show, RULE, DefaultPolicy.READER),
+            Route("GET", "/api/hosts", capacity.show, capacity.RULE, DefaultPolicy.ADMIN),
+            Route("GET", "/api/hosts/{host}/doctor", examined.of_host, doctor.HOST_RULE, DefaultPolicy.ADMIN),
+            Route("GET", "/api/doctor", examined.own, doctor.RULE, DefaultPolicy.ADMIN),
             Route("GET", "/api/notifications", notifications.show, notifications.RULE, DefaultPolicy.ADMIN,
                 query=notifications.QUERY, strict=MIN),
             Route("GET", "/api/roles/{role_id}/permissions", permissions.show, permissions.RULE,

@@ -57,6 +57,21 @@ function Navigation() {
     </nav>`;
 }
 
+/** The page of a path, and the parts of the path that it names. @param {string} path */
+function pageAt(path) {
+  for (const page of PAGES) {
+    const found = match(page.path, path);
+    if (found && (!page.path.includes(":") || !PAGES.some((each) => each.path === path))) return { page, found };
+  }
+  return null;
+}
+
+/** Load the code of the page of the address before it is shown, which reports a failure. */
+export function loadAhead() {
+  const path = place.peek().path;
+  pageAt(path === "/" ? START : path)?.page.load().catch(() => {});
+}
+
 /** The page of the address. */
 function Outlet() {
   const path = place.value.path;
@@ -65,17 +80,16 @@ function Outlet() {
     closeAllDialogs();
   }, [path]);
   if (path === "/") return null;
-  for (const page of PAGES) {
-    const found = match(page.path, path);
-    if (!found || (page.path.includes(":") && PAGES.some((each) => each.path === path))) continue;
-    return page.admin && !isAdmin.value ? html`<${Forbidden} />` : html`<${Lazy} key=${page.path} page=${page} found=${found} />`;
-  }
+  const here = pageAt(path);
+  if (here) return show(here.page, here.found);
   return html`<div class="empty"><h1>${t("missing.title")}</h1><p>${t("missing.text", { path })}</p><p><a href=${link(START)}>${t("nav.servers")}</a></p></div>`;
 }
 
-const Forbidden = () => html`
-  <div class="empty"><h1>${t("nav.forbidden")}</h1><p>${t("nav.forbidden.text", { project: subject.value?.project?.name ?? t("project.none") })}</p>
-    <p><a href=${link(START)}>${t("nav.servers")}</a></p></div>`;
+/** A page whose requests would be refused says so at once. @param {import("./pages.js").PageEntry} page @param {Record<string, string>} found */
+function show(page, found) {
+  if (!page.admin || isAdmin.value) return html`<${Lazy} key=${page.path} page=${page} found=${found} />`;
+  return html`<div class="empty"><h1>${t("forbidden.title")}</h1><p>${t("forbidden.text")}</p><p><a href=${link(START)}>${t("nav.servers")}</a></p></div>`;
+}
 
 /** Pages whose code is here. @type {Map<Function, (props: any) => any>} */
 const loaded = new Map();

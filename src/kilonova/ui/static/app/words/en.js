@@ -74,6 +74,8 @@ export const en = {
 
   "missing.title": "There is no such page",
   "missing.text": "No page has the address {path}.",
+  "forbidden.title": "This page is for administrators",
+  "forbidden.text": "You are logged in without the role admin. Choose a project in which you have it, or log in as another user.",
 
   "nav.label": "Pages",
   "nav.open": "Pages",
@@ -85,13 +87,14 @@ export const en = {
   "nav.networks": "Networks",
   "nav.groups": "Server groups",
   "nav.quotas": "Quotas and usage",
+  "nav.hosts": "Hosts",
+  "nav.services": "Services",
+  "nav.aggregates": "Aggregates",
   "nav.projects": "Projects",
   "nav.users": "Users",
   "nav.roles": "Roles",
   "nav.notifications": "Notifications",
   "nav.account": "Your account",
-  "nav.forbidden": "This page is for administrators",
-  "nav.forbidden.text": "Your roles in the project {project} do not permit it. Choose another project in the bar above, or ask an administrator.",
 
   "page.up": "Above",
   "palette.title": "Find",

@@ -167,7 +167,6 @@ export const servers = {
   "screen.viewOnly": "Only look",
   "screen.paste": "Paste",
   "screen.text": "Text",
-  "screen.text.hint": "The text is typed into the guest, which must have an English (US) keyboard.",
   "screen.type": "Type it",
   "screen.full": "Full screen",
 
