@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Open pages: how soon a change reaches them, and what they cost while nothing changes."""
+"""Open pages: how soon a change reaches them, how a long list scrolls, and what they cost while nothing changes."""
 
 import selectors
 import socket
@@ -8,10 +8,14 @@ import time
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 
+from playwright.sync_api import Page
+
 from bench.box import Box
+from bench.browser import ROW, browser, constant_site, log_in
 from bench.figures import CannotMeasure, Figure, Series
 from bench.load import constant_control, constant_ms, servers
 from bench.run import Bench, Group
+from bench.scrolling import scroll_figure
 
 SERVERS = 1000
 PAGES = 50
@@ -82,16 +86,81 @@ def pages(box: Box, count: int) -> Generator[Pages]:
         opened.close()
 
 
-def _change_ms(box: Box, opened: Pages, server: str, n: int) -> list[float]:
-    """From the request of a change to its event at the last page."""
-    found: list[float] = []
+_FOLLOW = """\
+([row, id]) => {
+  let wasLocked = false;
+  window.benchSeen = [];
+  const look = () => {
+    const name = [...document.querySelectorAll(row)].find((each) => each.href.endsWith(id));
+    const isLocked = Boolean(name?.parentElement.querySelector(".lock"));
+    if (name && isLocked !== wasLocked) benchSeen.push(performance.timeOrigin + performance.now());
+    if (name) wasLocked = isLocked;
+  };
+  new MutationObserver(look).observe(document.querySelector("main"), { childList: true, subtree: true });
+}
+"""
+"""Keeps the times at which the row of a server shows that the server was locked or unlocked."""
+_NOW = "performance.timeOrigin + performance.now()"
+_SEEN = """\
+(count) => new Promise((done, failed) => {
+  const until = performance.now() + LIMIT;
+  const look = () => {
+    if (benchSeen.length >= count) done(benchSeen[count - 1]);
+    else if (performance.now() > until) failed(new Error("the page does not show a change"));
+    else setTimeout(look, 5);
+  };
+  look();
+})
+""".replace("LIMIT", f"{LIMIT_S * 1e3:g}")
+
+
+def _behind_ms(page: Page) -> float:
+    """How far the clock of a page is behind this process's."""
+    before = time.time()
+    theirs = float(page.evaluate(_NOW))
+    return (before + time.time()) / 2 * 1e3 - theirs
+
+
+def _change_ms(box: Box, opened: Pages, page: Page, n: int) -> tuple[list[float], list[float]]:
+    """From the request of a change until a browser shows it, and until its event is at the last page."""
+    server = str(page.locator(ROW).first.get_attribute("href")).rpartition("/")[2]
+    page.evaluate(_FOLLOW, [ROW, server])
+    shown: list[float] = []
+    received: list[float] = []
     for at in range(n):
         action, event = ("unlock", b"instance.unlock") if at % 2 else ("lock", b"instance.lock")
-        begun = time.monotonic()
+        behind = _behind_ms(page)
+        begun, wall = time.monotonic(), time.time() * 1e3
         box.web.expect(202, "POST", f"/compute/v2.1/servers/{server}/action", {action: None})
-        found.append((opened.wait(event) - begun) * 1e3)
+        received.append((opened.wait(event) - begun) * 1e3)
+        shown.append(float(page.evaluate(_SEEN, at + 1)) + behind - wall)
         time.sleep(PAUSE_S)
-    return found
+    return shown, received
+
+
+def _browser_figures(bench: Bench, box: Box, count: int) -> Iterator[Figure]:
+    """What a browser shows of that many servers."""
+    control = constant_control(constant_ms(box, 50))
+    with constant_site() as constant, browser() as started:
+        page, plain = started.new_page(), started.new_page()
+        log_in(page, box)
+        page.locator(ROW).first.wait_for()
+        plain.goto(f"{constant}/rows")
+        bench.say(f"scrolling {count} servers")
+        yield scroll_figure(page, plain, count, bench.n(5, 2))
+        with pages(box, PAGES) as opened:
+            bench.say(f"changes before {PAGES} open pages and a browser")
+            shown, received = _change_ms(box, opened, page, bench.n(100, 20))
+    p95 = statistics.quantiles(received, n=20)[-1]
+    yield Figure(
+        "event_p95_ms",
+        shown,
+        f"from the request of a change until Chromium shows it in the list of {count} servers, p95, while {PAGES} "
+        f"other pages receive its event",
+        control,
+        {"streams": Series(f"p95 until the event is at the last of the {PAGES} pages", received, "ms", p95)},
+        given=statistics.quantiles(shown, n=20)[-1],
+    )
 
 
 def _cpu_per_minute(box: Box, window_s: float) -> float:
@@ -105,17 +174,7 @@ def _measure(bench: Bench) -> Iterator[Figure]:
     with Box(bench.directory(), config=CONFIG) as box:
         count = bench.n(SERVERS, 100)
         servers(box, box.small_image(), count, 400)
-        control = constant_ms(box, 50)
-        with pages(box, PAGES) as opened:
-            bench.say(f"changes before {PAGES} open pages")
-            changes = _change_ms(box, opened, box.server_ids()[0], bench.n(100, 20))
-        yield Figure(
-            "event_p95_ms",
-            changes,
-            f"from the request of a change to its event at the last of {PAGES} pages, p95, with {count} servers",
-            constant_control(control),
-            given=statistics.quantiles(changes, n=20)[-1],
-        )
+        yield from _browser_figures(bench, box, count)
         alone = _cpu_per_minute(box, window_s)
         with pages(box, IDLE_PAGES):
             bench.say(f"{IDLE_PAGES} open pages for {window_s:g} s")
@@ -128,4 +187,4 @@ def _measure(bench: Bench) -> Iterator[Figure]:
     )
 
 
-GROUP = Group(("event_p95_ms", "idle_page_cpu_ms"), _measure)
+GROUP = Group(("scroll_frame_ms", "event_p95_ms", "idle_page_cpu_ms"), _measure)

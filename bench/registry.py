@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from bench import (
     crowd,
     database,
+    first_load,
     fleet,
     growth,
     guests,
@@ -17,6 +18,7 @@ from bench import (
     placement,
     reads,
     rpc,
+    screen,
     startup,
 )
 from bench.run import Group
@@ -35,7 +37,9 @@ GROUPS: Sequence[Group] = (
     reads.GROUP,
     guests.GROUP,
     idle.GROUP,
+    first_load.GROUP,
     open_pages.GROUP,
+    screen.GROUP,
     growth.GROUP,
     fleet.GROUP,
 )

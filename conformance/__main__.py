@@ -73,7 +73,11 @@ nova = True
 [validation]
 run_validation = False
 """
-"""What the box is, in Tempest's words."""
+"""What the box is, in Tempest's words.
+
+`vnc_console` is off: Tempest opens /websockify, or the `path` in the query of a noVNC proxy's URL, and not the
+websocket of docs/consoles.md.
+"""
 
 QUOTA = """\
 [quota]

@@ -8,9 +8,9 @@ import sys
 import time
 from collections.abc import Sequence
 
-from lab.common import TOP, VENV, environment
+from lab.common import TOP, VENV, LabError, environment
 from lab.progress import Terminal
-from lab.vendor import TYPE_CHECKER
+from lab.vendor import type_checker
 
 
 def checks() -> list[tuple[str, list[str]]]:
@@ -23,7 +23,7 @@ def checks() -> list[tuple[str, list[str]]]:
         ("types", [str(bin_ / "basedpyright")]),
         ("architecture", [str(bin_ / "lint-imports")]),
         ("sizes", [python, "-m", "lab.sizes"]),
-        ("types of the page", [str(TYPE_CHECKER), "--project", "lab/tsconfig.json"]),
+        ("types of the page", [str(type_checker()), "--project", "lab/tsconfig.json"]),
         ("rules of the page", [python, "-m", "lab.page_rules"]),
     ]
     if _exists("kilonova.devtools.docs"):
@@ -66,7 +66,12 @@ def main() -> int:
     """Exit status 0 when every check passed."""
     terminal = Terminal(sys.stdout)
     begun = time.monotonic()
-    failed = [title for title, argv in checks() if not run_check(terminal, title, argv)]
+    try:
+        found = checks()
+    except LabError as error:
+        print(error.sentence, file=sys.stderr)
+        return 1
+    failed = [title for title, argv in found if not run_check(terminal, title, argv)]
     took = f"{time.monotonic() - begun:.1f} s"
     terminal.line(f"check: {'failed: ' + ', '.join(failed) if failed else 'all passed'} ({took})")
     return 1 if failed else 0

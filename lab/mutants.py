@@ -36,6 +36,7 @@ from lab.mutants_of_scale import MUTANTS_OF_SCALE
 from lab.mutants_of_troubles import MUTANTS_OF_TROUBLES
 from lab.mutants_of_trust import MUTANTS_OF_TRUST
 from lab.mutants_of_ui import MUTANTS_OF_UI
+from lab.mutants_of_verify import MUTANTS_OF_VERIFY
 from lab.mutants_of_versions import MUTANTS_OF_VERSIONS
 from lab.mutants_of_walls import MUTANTS_OF_WALLS
 
@@ -57,6 +58,7 @@ MUTANTS: Sequence[Mutant] = (
     *MUTANTS_OF_HOSTS,
     *MUTANTS_OF_IMAGES,
     *MUTANTS_OF_LEGS,
+    *MUTANTS_OF_VERIFY,
     *MUTANTS_OF_VERSIONS,
     *MUTANTS_OF_POSTGRES,
     *MUTANTS_OF_OPERATORS,

@@ -7,6 +7,7 @@ from lab.mutant import Mutant, one
 
 APP = "ui/static/app"
 BROWSER = "tests/browser"
+PEOPLE = f"{BROWSER}/test_people.py"
 
 MUTANTS_OF_PAGE: Sequence[Mutant] = (
     one(
@@ -53,7 +54,7 @@ MUTANTS_OF_PAGE: Sequence[Mutant] = (
     ),
     one(
         "only rows near the window",
-        f"{BROWSER}/test_outage.py::test_of_many_servers_only_those_near_the_window_are_in_the_document",
+        f"{BROWSER}/test_many.py::test_a_thousand_servers_are_scrolled_searched_sorted_and_chosen",
         f"{APP}/parts/table.js",
         "const long = count > ALL_ROWS;",
         "const long = count > ALL_ROWS * 1000;",
@@ -81,7 +82,7 @@ MUTANTS_OF_PAGE: Sequence[Mutant] = (
     ),
     one(
         "a console that connects again",
-        f"{BROWSER}/test_consoles.py::test_the_screen_shows_what_is_typed_and_survives_a_restart_of_the_service",
+        f"{BROWSER}/test_consoles.py::test_a_screen_survives_a_restart_of_the_service_and_keeps_what_was_not_typed",
         f"{APP}/views/console/session.js",
         "!RESTARTED.includes(code)",
         "code >= 0",
@@ -122,10 +123,87 @@ MUTANTS_OF_PAGE: Sequence[Mutant] = (
         "if (!kind) return",
     ),
     one(
+        "rows follow the window",
+        f"{BROWSER}/test_many.py::test_a_thousand_servers_are_scrolled_searched_sorted_and_chosen",
+        f"{APP}/parts/table.js",
+        'addEventListener("scroll", look, { passive: true });',
+        "",
+    ),
+    one(
+        "a scheme that a person chose",
+        f"{BROWSER}/test_access.py::test_colours_follow_the_system_until_a_person_chooses",
+        f"{APP}/style/base.css",
+        ':root[data-theme="light"] { color-scheme: light; }',
+        "",
+    ),
+    one(
+        "code loads while the session is read",
+        f"{BROWSER}/test_session.py::test_the_code_of_a_page_is_requested_while_the_session_reads_its_projects",
+        f"{APP}/main.js",
+        "effect(() => void (token.value && loadAhead()));",
+        "",
+    ),
+    one(
+        "AltGr in the layout of the guest",
+        "tests/unit/lab/test_keyboards.py::test_a_guest_reads_what_is_typed_in_its_layout",
+        f"{APP}/views/console/typing.js",
+        "(from ^ to) & each.level",
+        "(from ^ to) & each.level & 1",
+    ),
+    one(
+        "the pace of a paste",
+        f"{BROWSER}/test_consoles.py::test_text_is_pasted_whole_in_the_layout_of_the_guest",
+        f"{APP}/views/console/typing.js",
+        "const MOST_BYTES = 12;",
+        "const MOST_BYTES = 1e9;",
+    ),
+    one(
+        "Caps Lock is off after each portion of a paste",
+        f"{BROWSER}/test_consoles.py::test_a_paste_is_cancelled_and_refused_before_its_first_key",
+        f"{APP}/views/console/typing.js",
+        "  } finally {\n    tap(keyboard);\n  }\n",
+        "  } finally {\n    isLit &&= true;\n  }\n",
+    ),
+    one(
+        "a link of the guest",
+        f"{BROWSER}/test_consoles.py::test_commands_are_typed_into_the_terminal_and_its_output_stays_there",
+        f"{APP}/views/console/terminal.js",
+        "terminal.parser.registerOscHandler(LINK, () => true);",
+        "",
+    ),
+    one(
+        "a download that is cancelled",
+        f"{BROWSER}/test_images.py::test_a_download_is_written_as_it_comes_and_an_early_end_leaves_no_part",
+        f"{APP}/views/images/downloads.js",
+        "if (!stop.signal.aborted) show(",
+        "show(",
+    ),
+    one(
         "a page for administrators says so",
         f"{BROWSER}/test_hosts.py::test_a_member_has_no_link_to_these_pages_and_an_address_says_why",
         f"{APP}/app.js",
         "if (!page.admin || isAdmin.value) return",
         "if (page) return",
+    ),
+    one(
+        "the page logs in with its new password",
+        f"{PEOPLE}::test_a_user_changes_the_password_and_the_page_stays_logged_in",
+        f"{APP}/views/account/password.js",
+        "      await enterAgain(me, password);\n",
+        "      void enterAgain;\n",
+    ),
+    one(
+        "a wrong password does not end the session of the page",
+        f"{PEOPLE}::test_a_user_changes_the_password_and_the_page_stays_logged_in",
+        f"{APP}/api/users.js",
+        ", hasPassword: true",
+        "",
+    ),
+    one(
+        "notifications come by themselves",
+        f"{PEOPLE}::test_notifications_come_by_themselves_and_lead_to_their_server",
+        f"{APP}/views/notifications/follow.js",
+        "const stop = listen(() => (clearTimeout(timer), (timer = setTimeout(look, TOGETHER_MS))));",
+        "const stop = listen(() => clearTimeout(timer));",
     ),
 )

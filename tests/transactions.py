@@ -28,6 +28,7 @@ from kilonova.conductor.engine import accept, hand_out, reports
 from kilonova.conductor.hosts import adoption, conflicts, forgotten, guests, processes, register
 from kilonova.conductor.hosts import reports as service_reports
 from kilonova.conductor.placement import place
+from kilonova.conductor.verify import database as verify_database
 from kilonova.conductor.watch import auto_confirm, deadlines, offload
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.engine import Database
@@ -38,6 +39,7 @@ from kilonova.db.writers import flavors, keypairs, liveness, notifications, purg
 from kilonova.db.writers import hosts as write_hosts
 from kilonova.db.writers import quotas as write_quotas
 from kilonova.db.writers import server_groups as write_groups
+from kilonova.db.writers.hosts import Resources
 from kilonova.objects.action import ActionEvent
 from kilonova.objects.flavor import Flavor
 from kilonova.objects.guest import ReadMark
@@ -47,6 +49,7 @@ from kilonova.objects.ids import ActionId, AttemptId, FlavorId, HostName, ImageI
 from kilonova.objects.image import Image, ImageMember, ImageStatus, MemberStatus
 from kilonova.objects.keypair import Keypair
 from kilonova.objects.leg import LegId
+from kilonova.objects.quota import Usage
 from kilonova.objects.server_group import GroupPolicy, ServerGroup
 from kilonova.objects.states import PowerState, Verb
 from kilonova.rpcapi import api_to_conductor as api
@@ -251,7 +254,15 @@ def _give_up(tx: Transaction) -> Any:
     return forgotten.forget(tx, H1, NOW, heard=False)
 
 
+def _mend(tx: Transaction) -> Any:
+    """The claims on H1 and the usage of a project are wrong, and an operator repairs them."""
+    write_quotas.move(tx, "p1", Usage(1, 1, 1))
+    write_hosts.set_claims(tx, H1, Resources(9, 9, 9), 9)
+    return verify_database.mend(tx)
+
+
 CASES: Mapping[str, Case] = {
+    "mend": one(_mend),
     "create": create,
     "create the first": create_the_first,
     "create with a key": create_with_key,
@@ -424,6 +435,7 @@ COVERED: Mapping[str, str] = {
     "image_quota.create": "image",
     "images.delete": "delete an image",
     "images.update": "change an image",
+    "database.mend": "mend",
     "offload.begin": "offload",
     "place.place": "place",
     "processes.leave": "leave",

@@ -10,5 +10,7 @@ export default class RFB extends EventTarget {
   focus(): void;
   sendCtrlAltDel(): void;
   sendKey(keysym: number, code: string | null, down?: boolean): void;
+  // Its own: the lamp as QEMU reports it (RFB: QEMU LED State).  The test of a long paste fails when it is gone.
+  _remoteCapsLock: boolean | null;
   clipboardPasteFrom(text: string): void;
 }

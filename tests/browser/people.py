@@ -1,16 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """People with a browser, and what the tests know of the cloud that they look at."""
 
-import os
-import shutil
 import uuid
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, expect
 
 from lab.common import BUILD
-from lab.counting import cannot_run
 from tests.live.box import Box
 
 PATIENCE_MS = 30_000
@@ -21,17 +19,9 @@ EXPECTED = ("401 (Unauthorized)", "404 (Not Found)", "400 (Bad Request)", "403 (
 expect.set_options(timeout=PATIENCE_MS)
 
 
-def chromium() -> str:
-    """The distribution's browser."""
-    path = shutil.which("chromium")
-    if path is None:
-        cannot_run("chromium is not installed")
-    return path
-
-
-def arguments() -> list[str]:
-    """Chromium refuses to sandbox its processes as root."""
-    return ["--no-sandbox"] if os.geteuid() == 0 else []
+def admin_password(clouds: Path) -> str:
+    """The password in a clouds.yaml of ours."""
+    return next(line.split()[1] for line in clouds.read_text().splitlines() if "password:" in line)
 
 
 @dataclass
@@ -47,7 +37,7 @@ class World:
 
     @property
     def admin_password(self) -> str:
-        return next(line.split()[1] for line in self.box.clouds.read_text().splitlines() if "password:" in line)
+        return admin_password(self.box.clouds)
 
     def post(self, path: str, body: dict[str, Any], status: int = 201) -> Any:
         reply = self.box.http.post(path, json=body)
@@ -81,7 +71,6 @@ class Person:
     """Somebody with a browser; what the page complains about in its console is collected."""
 
     context: BrowserContext
-    world: World
     name: str
     password: str
     complaints: list[str] = field(default_factory=list[str])
@@ -138,8 +127,9 @@ class Person:
         """The button of the dialog that is open."""
         self.page.get_by_role("dialog").get_by_role("button", name=action, exact=True).click()
 
-    def violations(self) -> list[str]:
-        """What axe-core finds on the page, a line each."""
+    def violations(self, *rules: str) -> list[str]:
+        """What axe-core finds on the page, a line each; by all of its rules, or by these."""
         self.page.evaluate(AXE.read_text())
-        found = self.page.evaluate("axe.run(document, {resultTypes: ['violations']})")["violations"]
+        options = {"resultTypes": ["violations"], **({"runOnly": list(rules)} if rules else {})}
+        found = self.page.evaluate("(options) => axe.run(document, options)", options)["violations"]
         return [f"{each['id']}: {node['html'][:200]}" for each in found for node in each["nodes"]]

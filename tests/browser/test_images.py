@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Images on the page: uploaded, cancelled, uploaded again, changed, shared and deleted."""
 
+import os
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +41,10 @@ def choose(person: Person, path: Path, name: str) -> None:
 
 
 def slow_down(person: Person, bytes_per_second: int) -> None:
-    """Limit what the browser sends; -1 ends the limit."""
+    """Limit what the browser sends and receives; -1 ends the limit."""
     session = person.context.new_cdp_session(person.page)
-    limits = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": bytes_per_second}
+    both = {"downloadThroughput": bytes_per_second, "uploadThroughput": bytes_per_second}
+    limits = {"offline": False, "latency": 0, **both}
     session.send("Network.enable")
     session.send("Network.emulateNetworkConditions", limits)
 
@@ -105,6 +108,56 @@ def test_an_upload_continues_after_the_service_was_killed(at_images: Person, wor
     person.complaints[:] = [each for each in person.complaints if "net::ERR_" not in each]
 
 
+CHOOSES = """window.showSaveFilePicker = async ({ suggestedName }) =>
+  (await navigator.storage.getDirectory()).getFileHandle(suggestedName, { create: true });"""
+"""In the place of the dialog, which a browser without a screen has not: a real file of the page's origin."""
+SAVED = """async (name) => {
+  const handle = await (await navigator.storage.getDirectory()).getFileHandle(name);
+  const hash = await crypto.subtle.digest("SHA-256", await (await handle.getFile()).arrayBuffer());
+  return [...new Uint8Array(hash)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}"""
+
+
+def test_a_download_is_written_as_it_comes_and_an_early_end_leaves_no_part(
+    admin: Person, world: World, tmp_path: Path
+) -> None:
+    (tmp_path / "disk").write_bytes(content := os.urandom(1024) * 4096)
+    admin.page.add_init_script(CHOOSES)
+    admin.open(f"/images/{world.box.upload(tmp_path / 'disk', 'raw')}")
+    running = admin.page.get_by_role("region", name="Downloads")
+    bar = admin.page.get_by_role("progressbar", name="Download of disk")
+    slow_down(admin, MIB)
+    admin.do("disk", "Download")
+    expect(bar).not_to_have_attribute("aria-valuenow", "0")
+    assert admin.violations() == []
+    running.get_by_role("button", name="Cancel").click()
+    expect(running).to_have_count(0)
+    admin.do("disk", "Download")
+    expect(bar).not_to_have_attribute("aria-valuenow", "0")
+    world.box.kill()
+    expect(running.get_by_role("alert")).to_contain_text("The download broke off. The service does not answer.")
+    world.box.start().ready()
+    assert admin.page.evaluate(SAVED, "disk.img") == sha256(b"").hexdigest()
+    slow_down(admin, -1)
+    admin.do("disk", "Download")
+    expect(admin.message("disk.img is saved")).to_be_visible()
+    assert admin.page.evaluate(SAVED, "disk.img") == sha256(content).hexdigest()
+    admin.complaints[:] = [each for each in admin.complaints if "net::ERR_" not in each]
+
+
+def test_a_browser_that_writes_no_files_keeps_a_download_until_its_end(
+    admin: Person, world: World, tmp_path: Path
+) -> None:
+    (tmp_path / "a.qcow2").write_bytes(content := os.urandom(4096))
+    admin.page.add_init_script("delete window.showSaveFilePicker")
+    admin.open(f"/images/{world.box.upload(tmp_path / 'a.qcow2', 'raw')}")
+    with admin.page.expect_download() as download:
+        admin.do("a.qcow2", "Download")
+    assert download.value.suggested_filename == "a.qcow2"
+    assert download.value.path().read_bytes() == content
+    assert "token" not in download.value.url.lower()
+
+
 def test_an_image_without_data_takes_a_file_later(admin: Person, world: World, tmp_path: Path) -> None:
     record = {"name": (name := world.name("late")), "disk_format": "raw", "container_format": "bare"}
     image_id = world.post("/image/v2/images", record)["id"]
@@ -117,20 +170,22 @@ def test_an_image_without_data_takes_a_file_later(admin: Person, world: World, t
     assert status(world, name) == "active"
 
 
-@pytest.mark.parametrize(
-    ("content", "sentence"),
-    [(b"", "The file is empty."), (b"\xfd7zXZ\0rest", "compressed (xz)"), (b"KDMV\1\0\0\0", "qemu-img convert")],
-    ids=["empty", "compressed", "vmdk"],
-)
-def test_a_file_that_is_no_disk_is_not_sent(at_images: Person, tmp_path: Path, content: bytes, sentence: str) -> None:
-    (tmp_path / "disk.img").write_bytes(content)
-    at_images.button("Upload image").first.click()
-    dialog = at_images.page.get_by_role("dialog")
-    dialog.get_by_label("File").set_input_files(tmp_path / "disk.img")
-    expect(dialog.get_by_text(sentence)).to_be_visible()
-    dialog.get_by_role("button", name="Upload", exact=True).click()
-    expect(dialog.get_by_role("alert")).to_contain_text(sentence)
-    expect(dialog.get_by_label("Name", exact=True)).to_have_value("disk")
+def test_a_file_that_is_no_disk_is_not_sent(at_images: Person, tmp_path: Path) -> None:
+    path = tmp_path / "disk.img"
+    for content, sentence in (
+        (b"", "The file is empty."),
+        (b"\xfd7zXZ\0rest", "compressed (xz)"),
+        (b"KDMV\1\0\0\0", "qemu-img convert"),
+    ):
+        path.write_bytes(content)
+        at_images.button("Upload image").first.click()
+        dialog = at_images.page.get_by_role("dialog")
+        dialog.get_by_label("File").set_input_files(path)
+        expect(dialog.get_by_text(sentence)).to_be_visible()
+        dialog.get_by_role("button", name="Upload", exact=True).click()
+        expect(dialog.get_by_role("alert")).to_contain_text(sentence)
+        expect(dialog.get_by_label("Name", exact=True)).to_have_value("disk")
+        at_images.page.keyboard.press("Escape")
 
 
 def test_an_image_is_changed_protected_deactivated_and_deleted(admin: Person, world: World) -> None:

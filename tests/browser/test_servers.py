@@ -89,14 +89,22 @@ def test_servers_are_searched_and_several_are_deleted_at_once(admin: Person, wor
     assert "q=" not in admin.page.url
 
 
-def test_a_resize_waits_for_its_confirmation(admin: Person, world: World) -> None:
+def test_a_resize_is_reverted_or_confirmed(admin: Person, world: World) -> None:
     server_id = world.server(name := world.name("size"))
     admin.open(f"/servers/{server_id}")
-    admin.button(f"Actions of {name}").click()
-    admin.page.get_by_role("menuitem", name="Resize").click()
-    admin.page.get_by_role("dialog").get_by_label("Flavor").select_option("2")
-    admin.confirm("Resize")
-    expect(admin.page.get_by_text("Confirm the resize, or revert it.")).to_be_visible()
+
+    def resize() -> None:
+        admin.button(f"Actions of {name}").click()
+        admin.page.get_by_role("menuitem", name="Resize").click()
+        admin.page.get_by_role("dialog").get_by_label("Flavor").select_option("2")
+        admin.confirm("Resize")
+        expect(admin.page.get_by_text("Confirm the resize, or revert it.")).to_be_visible()
+
+    resize()
+    admin.button("Revert resize").click()
+    admin.confirm("Revert resize")
+    expect(admin.message(f"{name} has its earlier size")).to_be_visible()
+    resize()
     admin.button("Confirm resize").click()
     expect(admin.page.get_by_text("m1.tiny")).to_be_visible()
     expect(admin.page.get_by_text("Active", exact=True)).to_be_visible()

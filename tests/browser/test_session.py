@@ -4,7 +4,7 @@
 from collections.abc import Callable
 
 import httpx
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.browser.people import Person, World
 
@@ -31,6 +31,18 @@ def test_a_reload_keeps_the_login_and_a_logout_ends_it(admin: Person) -> None:
     admin.page.reload()
     expect(admin.field("Password")).to_be_visible()
     assert token == "", "another copy of the module: the token is not global"
+
+
+def test_the_code_of_a_page_is_requested_while_the_session_reads_its_projects(admin: Person) -> None:
+    held: list[Route] = []
+    admin.page.route("**/identity/v3/auth/projects", lambda route: held.append(route))
+    with admin.page.expect_request("**/views/servers/list.js"):
+        admin.page.reload(wait_until="commit")
+    while not held:  # the handler of the route runs while the page is waited for
+        admin.page.wait_for_timeout(10)
+    expect(admin.heading("Servers")).to_have_count(0)
+    held[0].continue_()
+    expect(admin.heading("Servers")).to_be_visible()
 
 
 def test_no_token_is_in_the_storage_of_the_browser_nor_in_the_address(admin: Person) -> None:

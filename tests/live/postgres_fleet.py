@@ -140,7 +140,8 @@ class Running:
 
     def wait_doctor(self, words: str, ahead_s: float = 0.0) -> None:
         """Until the doctor says so: a check that takes too long on a busy machine ends without a finding."""
-        wait_for(lambda: words in self.doctor(ahead_s=ahead_s), why=lambda: self.doctor(ahead_s=ahead_s))
+        said = lambda: self.doctor(ahead_s=ahead_s)  # noqa: E731
+        wait_for(lambda: words in said(), within_s=3 * PATIENCE_S, why=said)
 
     def said(self) -> str:
         return "".join(service.said() for service in self.services)

@@ -25,6 +25,8 @@ from kilonova.rpcapi import (
     api_to_conductor_images,
     host_to_conductor,
     to_host,
+    to_host_verify,
+    verify,
 )
 from kilonova.rpcapi.caller import Caller
 from kilonova.rpcapi.method import Method
@@ -107,8 +109,8 @@ OF_API = (api_to_conductor, api_to_conductor_fleet, api_to_conductor_identity, a
 ROLES: tuple[tuple[Role, str, str, tuple[ModuleType, ...]], ...] = (
     (Role.HOST, EVIL, EVIL, (host_to_conductor,)),
     (Role.API, "a1", "", OF_API),
-    (Role.OPERATOR, "o1", "", (api_to_conductor_admin,)),
-    (Role.CONDUCTOR, "c2", "box1", (to_host,)),
+    (Role.OPERATOR, "o1", "", (api_to_conductor_admin, verify)),
+    (Role.CONDUCTOR, "c2", "box1", (to_host, to_host_verify)),
 )
 
 

@@ -9,6 +9,8 @@ from kilonova.api.http.route import DefaultPolicy, Service
 from kilonova.api.identity.projects import EVERY_PROJECT
 from kilonova.api.routes import SERVICES
 from kilonova.api.ui import capacity, doctor
+from kilonova.api.ui.notifications import RULE as NOTIFICATIONS
+from kilonova.api.ui.permissions import RULE as PERMISSIONS
 from kilonova.api.ui.sampler import RULE as FIGURES
 from kilonova.api.ui.why import RULE as WHY
 
@@ -34,6 +36,8 @@ FINER: Mapping[str, tuple[DefaultPolicy, str]] = {
     capacity.RULE: (DefaultPolicy.ADMIN, "GET /ui/api/hosts"),
     doctor.HOST_RULE: (DefaultPolicy.ADMIN, "GET /ui/api/hosts/{host}/doctor"),
     doctor.RULE: (DefaultPolicy.ADMIN, "GET /ui/api/doctor"),
+    NOTIFICATIONS: (DefaultPolicy.ADMIN, "GET /ui/api/notifications"),
+    PERMISSIONS: (DefaultPolicy.IDENTITY_ADMIN, "GET /ui/api/roles/{role_id}/permissions"),
     "publicize_image": (DefaultPolicy.ADMIN, "an image that is made public"),
     "communitize_image": (DefaultPolicy.MEMBER, "an image that is opened to the community"),
 }

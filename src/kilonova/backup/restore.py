@@ -30,6 +30,7 @@ from kilonova.backup.archive import (
     Header,
     Progress,
 )
+from kilonova.base import sightings
 from kilonova.base.errors import StateError
 from kilonova.compute import seeds
 from kilonova.db import reserve
@@ -48,6 +49,7 @@ HOSTS_OWN = (
     "clouds.yaml",
     ".cache",
     reserve.NAME,
+    sightings.FILE,
 )
 """Files that no backup contains, because they describe the machine or its present guests: a restore keeps them.  The
 state directory is the home of the installed service's user, and libvirt's client keeps a cache there."""

@@ -30,10 +30,10 @@ class Cloud:
     project_id: str
     tls: ssl.SSLContext
 
-    def call(self, method: str, path: str, body: Any = None) -> Any:
+    def call(self, method: str, path: str, body: Any = None, limit_s: float = LIMIT_S) -> Any:
         """Send a request to Compute; returns the reply.  Blocks.  Raises KilonovaError with the service's message."""
         headers = {"X-Auth-Token": self.token, "OpenStack-API-Version": VERSION}
-        return _request(method, self.compute + path, body, headers, self.tls)[0]
+        return _request(method, self.compute + path, body, headers, self.tls, limit_s)[0]
 
     def identify(self, method: str, path: str, body: Any = None) -> Any:
         """Send a request to Identity; returns the reply.  Blocks.  Raises KilonovaError with the service's message."""
@@ -100,13 +100,15 @@ def _tls_of(cloud: dict[str, Any]) -> ssl.SSLContext:
         raise ConfigError(f"The certificates of {trusted} cannot be used: {exc.strerror or exc}.") from exc
 
 
-def _request(method: str, url: str, body: Any, headers: dict[str, str], tls: ssl.SSLContext) -> tuple[Any, Any]:
+def _request(
+    method: str, url: str, body: Any, headers: dict[str, str], tls: ssl.SSLContext, limit_s: float = LIMIT_S
+) -> tuple[Any, Any]:
     if not url.startswith(("http://", "https://")):
         raise ConfigError(f"{url} is not an HTTP URL.")
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, {"Content-Type": "application/json", **headers}, method=method)
     try:
-        with urllib.request.urlopen(request, timeout=LIMIT_S, context=tls) as reply:
+        with urllib.request.urlopen(request, timeout=limit_s, context=tls) as reply:
             content = reply.read()
             return json.loads(content) if content else None, reply.headers
     except urllib.error.HTTPError as exc:

@@ -4,10 +4,11 @@ file is fsynced before it is renamed into place.
 """
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import re
-from collections.abc import Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
@@ -18,11 +19,12 @@ import structlog
 
 from kilonova.base.clock import Clock
 from kilonova.base.errors import ImageUnacceptable, ImageUnavailable
-from kilonova.base.files import make_directory, make_file
+from kilonova.base.files import make_directory, make_file, open_plain
 from kilonova.base.locks import KeyedLocks
 from kilonova.base.threads import Opening, Workers
 from kilonova.compute.local_images import ImageFetch, ImageSource
 from kilonova.images.inspect import inspect
+from kilonova.objects.host_contents import CacheContents
 from kilonova.objects.image import ImageRef
 from kilonova.virt.base_image import BaseImage
 
@@ -38,6 +40,8 @@ KeptFree = Callable[[int], int]
 """The number of bytes that the cache must leave free on a file system of a given size."""
 
 _NAME = re.compile(r"[0-9a-f]{40}\.[a-z0-9]+")
+_PART_NAME = re.compile(rf"\.{_NAME.pattern}\.[0-9a-f-]+")
+_CHUNK_BYTES = 1 << 20
 
 
 class Digest(Protocol):
@@ -61,6 +65,7 @@ class ImageCache:
     def __init__(self, root: Path, source: ImageSource, workers: Workers, clock: Clock) -> None:
         self._root, self._source, self._workers, self._clock = root, source, workers, clock
         self._locks = KeyedLocks()
+        self._parts: set[str] = set()
 
     async def ensure(self, image: ImageRef, grant: str = "") -> BaseImage:
         """The image as a file on this host; fetched once for any number of concurrent builds.  `grant`: see
@@ -69,7 +74,7 @@ class ImageCache:
         Raises NotFound (no store has it), ImageUnavailable (no store sends it), ImageUnacceptable (wrong
         checksum, not in its format, refers to other files).  After a failure nothing is left in the cache.
         """
-        path = self._root / f"{image.sha512[:40]}.{image.disk_format}"
+        path = self._root / image.cache_name
         base = BaseImage(path, image.disk_format, image.virtual_size)
         if await self._want(path):  # checked each time: the file may have been removed to free space
             return base
@@ -97,8 +102,33 @@ class ImageCache:
         """The size of the cache, and whether its file system has less than `kept_free`."""
         return await self._workers.run(_usage, self._root, kept_free)
 
+    async def renew(self, image: ImageRef, grant: str = "") -> None:
+        """Fetch the image again, and replace its file in one rename: guests that run on the old file keep it open.
+        Raises as `ensure` does; the old file stays then."""
+        path = self._root / image.cache_name
+        async with self._locks.hold(path):
+            await self._fetch(image, path, grant)
+
+    async def contents(self, in_use: Collection[str]) -> CacheContents:
+        """What a round of `verify` compares.  Raises OSError."""
+        return await self._workers.run(_contents, self._root, in_use, frozenset(self._parts))
+
+    async def damaged(self) -> AsyncIterator[str]:
+        """The names of the files whose bytes do not have the checksum in their name.  Reads all files, one after the
+        other."""
+        for path in await self._workers.run(_images, self._root):
+            with contextlib.suppress(FileNotFoundError):  # removed meanwhile
+                if not (await self._workers.run(_digest, path)).startswith(path.name.partition(".")[0]):
+                    yield path.name
+
+    async def remove_unfinished(self, name: str) -> None:
+        """Remove what a fetch has left, unless it goes on."""
+        if _PART_NAME.fullmatch(name) and name not in self._parts:
+            await self._workers.run(_discard, self._root / name)
+
     async def _fetch(self, image: ImageRef, path: Path, grant: str) -> None:
         part = path.with_name(f".{path.name}.{self._clock.new_id()}")
+        self._parts.add(part.name)
         fetch = self._source.fetch(image, grant)
         try:
             async with asyncio.timeout(FETCH_LIMIT_S):
@@ -114,6 +144,7 @@ class ImageCache:
             raise ImageUnavailable(f"Image {image.id} was not fetched in {FETCH_LIMIT_S:.0f} s.") from exc
         finally:
             await self._workers.run(_discard, part)
+            self._parts.discard(part.name)
 
     async def _copy(self, image: ImageRef, part: Path, fetch: ImageFetch) -> bool:
         """Whether the bytes of one read are the image's."""
@@ -176,6 +207,23 @@ def _images(root: Path) -> list[Path]:
 def _is_short(root: Path, kept_free: KeptFree) -> bool:
     found = os.statvfs(root)
     return found.f_bavail * found.f_frsize < kept_free(found.f_blocks * found.f_frsize)
+
+
+def _contents(root: Path, in_use: Collection[str], parts: frozenset[str]) -> CacheContents:
+    here = os.path.realpath(root)
+    based_on = {os.path.realpath(path) for path in in_use}
+    missing = sorted(path for path in based_on if os.path.dirname(path) == here and not os.path.exists(path))
+    names = os.listdir(root) if root.is_dir() else []
+    left = sorted(name for name in names if _PART_NAME.fullmatch(name) and name not in parts)
+    return CacheContents(tuple(map(os.path.basename, missing)), tuple(left))
+
+
+def _digest(path: Path) -> str:
+    digest = hashlib.sha512()
+    with open_plain(path) as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 def _create(part: Path) -> BinaryIO:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import structlog
 
+from kilonova.base import sightings
 from kilonova.base.clock import Clock
 from kilonova.base.errors import HypervisorUnavailable, NotFound, RpcUnavailable
 from kilonova.base.failpoints import Failpoints
@@ -18,6 +19,7 @@ from kilonova.base.health import Check
 from kilonova.base.metrics import Metrics
 from kilonova.base.tasks import Supervisor
 from kilonova.base.threads import Workers
+from kilonova.compute.cached_bases import CachedBases
 from kilonova.compute.capacity import inventory_of
 from kilonova.compute.consoles import ConsoleDesk
 from kilonova.compute.feed import Feed
@@ -40,6 +42,7 @@ from kilonova.compute.runner import Runner
 from kilonova.compute.seeds import read_seed_key
 from kilonova.compute.session import HostIdentity, Session
 from kilonova.compute.uptime import uptime
+from kilonova.compute.verifier import Verifier
 from kilonova.compute.virtapi import ComputeVirtAPI
 from kilonova.config.default import kept_from_images, reloaded
 from kilonova.config.load import Settings
@@ -141,12 +144,16 @@ class ComputeManager:
         GivenUp(session, queues, tools).start(tasks)
         await session.register()
         tasks.spawn("until lost", self._until_lost(session, feed, queues))
-        await bus.subscribe(methods.WAKE.subject_of(self._identity.host), self._endpoint().handle)
+        reaper = Reaper(session, queues, runner, tools, self.metrics)
+        endpoint = self._endpoint()
+        seen = sightings.Sightings(Path(defaults.state_path) / sightings.FILE, self._workers, clock)
+        Verifier(tools, queues, (reaper, observer), seen, CachedBases(cache)).serve(endpoint, tasks)
+        await bus.subscribe(methods.WAKE.subject_of(self._identity.host), endpoint.handle)
         observer.start(queues, tasks)
         reports.start(defaults, tasks)
         feed.start(tasks)
         notifier.start(tasks)
-        Reaper(session, queues, runner, tools, self.metrics).start(tasks, self.virtapi)
+        reaper.start(tasks, self.virtapi)
 
     def _kept_free(self, total_bytes: int) -> int:
         return kept_from_images(self._settings.default, total_bytes)

@@ -15,6 +15,7 @@ from kilonova.objects.ids import InstanceId
 from kilonova.rpcapi.host_to_conductor import (
     LIST_EXPECTED,
     REPORT_STATES,
+    Expected,
     ExpectedGuest,
     ListExpected,
     Observed,
@@ -72,12 +73,16 @@ class Observer:
         """Read marked guests as they come, under `tasks`."""
         tasks.spawn("observe", self._observe_forever(queues))
 
-    async def sync(self) -> None:
-        """One bulk read, compared with the database.  Raises HypervisorUnavailable, RpcTimeout, ..."""
+    async def expected(self) -> Expected:
+        """The guests of this host as the database records them."""
         conductor = self._session.conductor
-        expected = await self._session.call(
+        return await self._session.call(
             lambda epoch: conductor.call(LIST_EXPECTED, ListExpected(conductor.host, epoch))
         )
+
+    async def sync(self) -> None:
+        """One bulk read, compared with the database.  Raises HypervisorUnavailable, RpcTimeout, ..."""
+        expected = await self.expected()
         # The hypervisor is read after the database: a guest that starts between the two does not seem to be missing.
         number = self._records.new_read().number
         found = dict(await self._driver.guest_states())

@@ -86,8 +86,11 @@ class Reaper:
         self._reported = orphans
 
     async def _judge(self) -> GuestClasses:
-        """Reads the hypervisor before the database: the record of each guest that it finds is older."""
-        seen = tuple(await self._tools.driver.guest_states())
+        return await self.classify(tuple(await self._tools.driver.guest_states()))
+
+    async def classify(self, seen: tuple[InstanceId, ...]) -> GuestClasses:
+        """Which of these guests should not be here.  They were read before: the record of each guest that exists is
+        older than this read of the database."""
         if not seen:
             return GuestClasses()
         conductor = self._session.conductor
@@ -97,12 +100,18 @@ class Reaper:
 
     async def _try_to_remove(self, instance: Instance) -> None:
         """A guest that cannot be removed is retried in the next round, and does not block others."""
-        try:
-            await self._remove(instance)
-        except Exception as exc:
-            log.warning("the guest of a deleted instance could not be removed", instance=instance.id, error=str(exc))
+        if why := await self.remove(instance):
+            log.warning("the guest of a deleted instance could not be removed", instance=instance.id, error=why)
 
-    async def _remove(self, instance: Instance) -> None:
+    async def remove(self, instance: Instance) -> str:
+        """Make everything of a deleted instance absent by the steps of delete.  Returns why it could not be done; empty
+        when it is done."""
+        try:
+            return await self._remove(instance)
+        except Exception as exc:
+            return str(exc) or type(exc).__name__
+
+    async def _remove(self, instance: Instance) -> str:
         now = self._clock.now()
         # Not an action of the database: its instance is deleted.  The steps need an action for their names.
         action = Action(
@@ -121,7 +130,9 @@ class Reaper:
         run = Run(Job(action, instance, self._tools), OPERATIONS[Verb.DELETE], self._session.identity.host)
         with serving(action.request_id):
             outcome = await self._runner.run(run)
-        if outcome.succeeded:
-            self._metrics.reaped()
-            log.warning("the guest of a deleted instance was removed", instance=instance.id)
-            self._sightings = {id_: first for id_, first in self._sightings.items() if id_ != instance.id}
+        if not outcome.succeeded:
+            return outcome.message or "a step of its delete failed"
+        self._metrics.reaped()
+        log.warning("the guest of a deleted instance was removed", instance=instance.id)
+        self._sightings = {id_: first for id_, first in self._sightings.items() if id_ != instance.id}
+        return ""

@@ -28,6 +28,7 @@ from kilonova.conductor.image_endpoint import ImageEndpoint
 from kilonova.conductor.operator_endpoint import OperatorEndpoint
 from kilonova.conductor.placement.placer import Placer
 from kilonova.conductor.tools import Policy, Tools
+from kilonova.conductor.verify.service import VerifyService
 from kilonova.conductor.watch import auto_confirm, deadlines, offload
 from kilonova.conductor.watch.housekeeping import Housekeeping
 from kilonova.conductor.watch.publisher import Publisher
@@ -97,11 +98,13 @@ class Conductor:
         limited = Guard(self._clock, self._metrics, None if self._policy.alone else Limits())
         for_images = ImageEndpoint(self._tools, self._metrics)
         of_api, of_hosts = for_api.endpoint(account), for_hosts.endpoint(limited)
+        of_operators = for_operators.endpoint(account)
+        VerifyService(self._db, self._clock, self._rpc).serve(of_operators)
         for_images.serve_api(of_api)
         for_images.serve_hosts(of_hosts)
         for subject, handler in (
             (api_methods.SUBJECT, of_api.handle),
-            (admin_methods.SUBJECT, for_operators.endpoint(account).handle),
+            (admin_methods.SUBJECT, of_operators.handle),
             (host_methods.SUBJECT, of_hosts.handle),
         ):
             await bus.subscribe(subject, handler, queue=QUEUE)

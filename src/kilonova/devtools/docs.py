@@ -13,6 +13,7 @@ from types import ModuleType
 from oslo_config import cfg
 
 from kilonova.config import default, load, network
+from kilonova.devtools import verify_doc
 from kilonova.objects.extra_specs import AGGREGATE, SPECS
 from kilonova.objects.image_properties import OLD_NAMES, PROPERTIES, Property
 from kilonova.objects.states import OBSERVED, VERBS, PowerState, VmState
@@ -25,6 +26,8 @@ from kilonova.rpcapi import api_to_conductor_images as image_stores
 from kilonova.rpcapi import host_to_conductor as host
 from kilonova.rpcapi import host_to_conductor_images as host_images
 from kilonova.rpcapi import to_host as compute
+from kilonova.rpcapi import to_host_verify as compute_verify
+from kilonova.rpcapi import verify as operators_verify
 from kilonova.rpcapi.method import methods_of
 
 HEAD = "<!-- Made by `make docs` from {source}; do not edit. -->\n"
@@ -104,6 +107,8 @@ _RPC: Mapping[str, ModuleType] = {
     "Host to conductor (`conductor.host.<host>`)": host,
     "Host to conductor: images (`conductor.host.<host>`)": host_images,
     "To a host (`compute.<host>`)": compute,
+    "API to conductor: verify (`conductor.operators`)": operators_verify,
+    "To a host: verify (`compute.<host>`)": compute_verify,
 }
 
 
@@ -141,6 +146,11 @@ def policy() -> str:
     from kilonova.api.rules import markdown
 
     return HEAD.format(source="the route tables of src/kilonova/api") + "\n" + markdown()
+
+
+def verify() -> str:
+    """Every kind of difference."""
+    return HEAD.format(source="src/kilonova/objects/difference.py") + "\n" + verify_doc.markdown()
 
 
 def extra_specs() -> str:
@@ -212,6 +222,7 @@ DOCUMENTS: Mapping[str, Callable[[], str]] = {
     "policy.md": policy,
     "extra-specs.md": extra_specs,
     "image-properties.md": image_properties,
+    "verify.md": verify,
 }
 
 

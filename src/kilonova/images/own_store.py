@@ -30,9 +30,12 @@ class Upload:
 
 
 class ImageBytes(Protocol):
-    """The bytes of all images.  `uploader` identifies this process in the records of uploads."""
+    """The bytes of all images.  `uploader` identifies this process in the records of uploads, `store_id` its store
+    (empty in the one box), and `files` are the files of that store."""
 
     uploader: str
+    store_id: str
+    files: ImageStore
 
     async def check_room(self, more_bytes: int) -> None:
         """Check the free space.  Raises StorageFull when no store has room for so many bytes."""
@@ -69,10 +72,10 @@ class ImageBytes(Protocol):
 class OwnStore:
     """The store of the one box: its host reads the same directory, and no URL leads to it."""
 
-    uploader = ""
+    uploader = store_id = ""
 
     def __init__(self, store: ImageStore) -> None:
-        self._store = store
+        self._store = self.files = store
 
     async def check_room(self, more_bytes: int) -> None:
         await self._store.check_room(more_bytes)

@@ -17,8 +17,10 @@ from functools import partial
 from io import FileIO
 from pathlib import Path
 
+from kilonova.base.clock import Clock
 from kilonova.base.errors import NotFound, StorageFull, TooLarge
 from kilonova.base.files import fsync_directory, make_directory, replace_file
+from kilonova.base.sightings import FILE, Sightings
 from kilonova.base.threads import Lock, Workers
 from kilonova.images.inspect import inspect
 from kilonova.objects.ids import ImageId
@@ -85,6 +87,15 @@ class ImageStore:
     async def check_room(self, more_bytes: int) -> None:
         """Check the free space.  Raises StorageFull when this number of bytes would leave less than must be kept."""
         await self._workers.run(_check_room, self._root, self._kept_free, more_bytes)
+
+    @property
+    def writer(self) -> str:
+        """What identifies this process in the names of unfinished files."""
+        return self._writer
+
+    def sightings(self, clock: Clock) -> Sightings:
+        """The record of files that earlier looks have found without an image."""
+        return Sightings(self._root / FILE, self._workers, clock)
 
     def path(self, image_id: ImageId) -> Path:
         """The path of the image's bytes, whether they exist or not."""

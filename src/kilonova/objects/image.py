@@ -93,6 +93,11 @@ class ImageRef:
     properties: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
 
     @property
+    def cache_name(self) -> str:
+        """The name of its file in the image cache of a host."""
+        return f"{self.sha512[:40]}.{self.disk_format}"
+
+    @property
     def virtual_gib(self) -> int:
         """The virtual size in GiB, rounded up."""
         return -(-self.virtual_size >> 30)

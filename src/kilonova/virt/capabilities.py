@@ -13,6 +13,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from kilonova.base.errors import NotSupported
 from kilonova.objects.console import ConsoleStream
 from kilonova.objects.diagnostics import GuestDiagnostics
+from kilonova.objects.host_contents import GuestContents, NetworkContents
 from kilonova.objects.ids import InstanceId
 from kilonova.objects.instance import Instance
 from kilonova.virt.base_image import BaseImage
@@ -79,6 +80,37 @@ class BaseImageUse(Protocol):
     async def bases_in_use(self) -> frozenset[str]:
         """Paths of all files that a disk on this host may lie on, and possibly more.  Nothing uses a file that is not
         among them.  Raises HypervisorUnavailable, HypervisorError when that cannot be known."""
+        ...
+
+
+class HostContents(Protocol):
+    """What exists on the host, in guests that the database may not have, too."""
+
+    async def guests(self) -> Mapping[InstanceId, GuestContents]:
+        """All guests that have a domain of this service, a directory, or a record of backing files.  Their disks are
+        not checked."""
+        ...
+
+    async def disk_trouble(self, instance_id: InstanceId) -> str:
+        """Why the root disk of a guest with a domain cannot be used, in one sentence; empty when it can, or when other
+        tools have moved it.  Changes nothing."""
+        ...
+
+    async def networks(self) -> NetworkContents:
+        """The host's networks as they are now.  Changes nothing."""
+        ...
+
+    async def remove_left_over(self, instance_id: InstanceId, name: str) -> None:
+        """A file of that name, which exists only during an operation (`GuestContents.left_over`), does not exist.  No
+        operation may work on the guest."""
+        ...
+
+    async def forget_record(self, instance_id: InstanceId) -> None:
+        """The backing files of a guest without files are not recorded."""
+        ...
+
+    async def mend_networks(self) -> None:
+        """The network that this service makes is defined and runs."""
         ...
 
 
@@ -238,6 +270,7 @@ class Capabilities:
     disk_replacement: DiskReplacement | None = None
     disk_checks: DiskChecks | None = None
     base_images: BaseImageUse | None = None
+    contents: HostContents | None = None
     local_disks: LocalDisks | None = None
     resizing: Resizing | None = None
     snapshots: DiskSnapshots | None = None
@@ -273,6 +306,7 @@ AnyCapability = Capability[Any]
 MEMORY = Capability[GuestMemory]("keep a guest's memory", lambda driver: driver.memory)
 RESCUE_DISKS = Capability[RescueDisks]("boot a guest from another disk", lambda driver: driver.rescue)
 DISK_REPLACEMENT = Capability[DiskReplacement]("replace a guest's disk", lambda driver: driver.disk_replacement)
+CONTENTS = Capability[HostContents]("list what exists on it", lambda driver: driver.contents)
 DIAGNOSTICS = Capability[Diagnostics]("measure a guest", lambda driver: driver.diagnostics)
 SNAPSHOTS = Capability[DiskSnapshots]("copy a guest's disk", lambda driver: driver.snapshots)
 RESIZING = Capability[Resizing]("resize a guest", lambda driver: driver.resizing)

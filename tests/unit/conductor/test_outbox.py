@@ -8,6 +8,7 @@ from kilonova.base.clock import SystemClock
 from kilonova.base.errors import KilonovaError, RpcUnavailable
 from kilonova.conductor.watch.publisher import Publisher
 from kilonova.db.readers import notifications as read_notifications
+from kilonova.db.readers.notifications import Delivery, Wanted
 from kilonova.db.writers import notifications as write_notifications
 from kilonova.objects.states import EVENTS, PowerState, Verb
 from kilonova.rpc.memory import MemoryBus, MemoryHub
@@ -133,6 +134,19 @@ def test_what_is_committed_is_published_once_and_in_order(tmp_path: Path) -> Non
     make.run(main())
     assert subscriber.numbers == [1, 2]
     assert subscriber.subjects == ["notifications.instance.create.start", "notifications.instance.create.end"]
+
+
+def test_what_waits_for_delivery_is_counted_with_the_time_of_the_oldest(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    assert desk.read(read_notifications.delivery) == Delivery(0, 0, 0, None)
+    desk.active()
+    without_numbers = desk.read(read_notifications.delivery)
+    assert (without_numbers.numbered, without_numbers.published, without_numbers.waiting) == (0, 0, 2)
+    desk.write(write_notifications.number, False)
+    first, second = desk.read(read_notifications.find, Wanted(), 10)
+    assert without_numbers.waiting_since == first.notification.created_at
+    desk.write(write_notifications.record_published, 1)
+    assert desk.read(read_notifications.delivery) == Delivery(2, 1, 1, second.notification.created_at)
 
 
 def test_a_bus_that_is_away_delays_the_publication_and_loses_nothing(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from kilonova.base.errors import Conflict, InvalidInput, InvalidState, NotFound,
 from kilonova.conductor import images
 from kilonova.conductor.engine import accept, reports
 from kilonova.conductor.hosts import guests, register
+from kilonova.conductor.verify import database as verify_database
 from kilonova.conductor.watch import auto_confirm, offload
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
@@ -178,6 +179,7 @@ class Chance(Desk):
         assert all(host_of[one.instance_id] == one.host for one in open_actions)
         unfinished = {one.id for one in self.read(read_images.list_images, "p1") if one.status != ImageStatus.ACTIVE}
         assert unfinished <= {image_made_with(one.params) for one in open_actions}
+        assert self.read(verify_database.differences) == ()
 
 
 def _count(connection: sa.Connection, table: sa.Table, *where: sa.ColumnElement[bool]) -> Counter[InstanceId]:

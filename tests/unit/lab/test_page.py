@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from lab import page_rules, vendor
+from lab.common import LabError
 
 LICENCE = "// SPDX-License-Identifier: Apache-2.0\n"
 
@@ -54,6 +55,15 @@ def test_every_package_has_its_licence_beside_it() -> None:
     for package in served:
         assert package.licence in ("MIT", "Apache-2.0", "MPL-2.0")
         assert list((vendor.VENDOR / package.name).glob("LICENSE*")), package.name
+
+
+def test_each_machine_has_one_type_checker_of_the_same_version() -> None:
+    found = {machine: vendor.type_checker(machine) for machine in ("x86_64", "aarch64")}
+    assert len(set(found.values())) == 2
+    versions = {package.version for machine in found for package in vendor.read_manifest(machine)[1] if package.machine}
+    assert len(versions) == 1
+    with pytest.raises(LabError, match="no type checker for m68k machines"):
+        vendor.type_checker("m68k")
 
 
 def test_the_start_loads_no_library_of_consoles_or_plots() -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from kilonova.base.errors import HypervisorError
 from kilonova.networks.addresses import choose_subnet
+from kilonova.objects.host_contents import NetworkContents, Reserved
 from kilonova.objects.instance import Address
 from kilonova.objects.states import PowerState
 from kilonova.virt.libvirt.driver import LibvirtDriver
@@ -20,7 +21,7 @@ from kilonova.virt.libvirt.xml import network as network_xml
 from lab.common import LabError
 from lab.counting import cannot_run
 from lab.system_libvirtd import PrivateSystemLibvirtd
-from tests.contract.drivers import Bench, libvirt_qemu_case, state_directory
+from tests.contract.drivers import Bench, libvirt_qemu_case, present, state_directory
 
 ROUTES = """Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT
 eth0\t00000000\t0100A8C0\t0003\t0\t0\t0\t00000000\t0\t0\t0
@@ -138,6 +139,36 @@ def test_a_network_that_was_stopped_runs_again_and_keeps_its_subnet(daemon: Priv
         case = libvirt_qemu_case(directory, daemon)
         case.run(stop)
         case.run(again)
+
+
+@pytest.mark.live
+def test_the_contents_of_a_network_are_read_without_a_change_and_mended(daemon: PrivateSystemLibvirtd) -> None:
+    async def test(b: Bench) -> None:
+        contents, (described,) = present(b.driver.contents), (await b.driver.resources()).networks
+        guest = b.instance(hostname="one")
+        address = Address("kilonova", described.first, guest.addresses[0].mac, 20, described.gateway, described.dns)
+        guest = replace(guest, addresses=(address,))
+        await b.driver.ensure_network(guest)
+        reserved = (Reserved(address.mac, described.first),)
+        assert await contents.networks() == NetworkContents(("kilonova",), (), "kilonova", reserved)
+        assert isinstance(b.driver, LibvirtDriver)
+        found = await (await b.driver.proxy()).networkLookupByName("kilonova")
+        await found.destroy()
+        (trouble,) = (await contents.networks()).troubles
+        assert trouble == "The libvirt network kilonova does not run."
+        assert not await found.isActive()
+        await contents.mend_networks()
+        assert (await contents.networks()).troubles == ()
+        await b.driver.remove_network(guest)
+        await found.destroy()
+        await found.undefine()
+        (trouble,) = (await contents.networks()).troubles
+        assert trouble == "The libvirt network kilonova is not defined."
+        await contents.mend_networks()
+        assert (await contents.networks()).reserved == ()
+
+    with state_directory() as directory:
+        libvirt_qemu_case(directory, daemon).run(test)
 
 
 @pytest.mark.live

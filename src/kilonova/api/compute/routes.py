@@ -12,6 +12,7 @@ from kilonova.api.compute.admin import (
     server_groups,
     services,
     usage,
+    verify,
     zones,
 )
 from kilonova.api.compute.catalog import extra_specs, flavors, image_proxy, keypairs
@@ -64,6 +65,7 @@ ADMIN = (
     *limits.ROUTES,
     *quotas.ROUTES,
     *usage.ROUTES,
+    *verify.ROUTES,
 )
 
 SERVICE = Service("/compute/v2.1", (COMPUTE_ROUTE, *SERVERS, *CATALOG, *ADMIN, *extensions.ROUTES), microversions=True)

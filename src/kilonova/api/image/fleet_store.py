@@ -74,8 +74,9 @@ class FleetStore:
     """The bytes of all images of the fleet, as one API process reaches them (see images.own_store.ImageBytes)."""
 
     def __init__(self, identity: StoreIdentity, parts: StoreParts, max_bytes: int) -> None:
-        self.identity, self.uploader = identity, identity.process_id
-        self._files, self._db, self._rpc, self._client = parts.files, parts.db, parts.rpc, parts.client
+        self.identity, self.uploader, self.store_id = identity, identity.process_id, identity.store_id
+        self._files = self.files = parts.files
+        self._db, self._rpc, self._client = parts.db, parts.rpc, parts.client
         self._clock, self._metrics, self._max_bytes = parts.clock, parts.metrics, max_bytes
 
     async def check_room(self, more_bytes: int) -> None:

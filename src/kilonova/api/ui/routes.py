@@ -7,7 +7,7 @@ them.
 
 from kilonova.api.http.microversion import MIN
 from kilonova.api.http.route import DefaultPolicy, Route, Service
-from kilonova.api.ui import actions, capacity, doctor, events, session, why
+from kilonova.api.ui import actions, capacity, doctor, events, notifications, permissions, session, why
 from kilonova.api.ui.changes import MEDIA_TYPE
 from kilonova.api.ui.doctor import Doctor
 from kilonova.api.ui.feed import EventFeed
@@ -37,6 +37,10 @@ def service(assets: Assets, feed: EventFeed, sampler: Sampler, examined: Doctor)
             Route("GET", "/api/hosts", capacity.show, capacity.RULE, DefaultPolicy.ADMIN),
             Route("GET", "/api/hosts/{host}/doctor", examined.of_host, doctor.HOST_RULE, DefaultPolicy.ADMIN),
             Route("GET", "/api/doctor", examined.own, doctor.RULE, DefaultPolicy.ADMIN),
+            Route("GET", "/api/notifications", notifications.show, notifications.RULE, DefaultPolicy.ADMIN,
+                query=notifications.QUERY, strict=MIN),
+            Route("GET", "/api/roles/{role_id}/permissions", permissions.show, permissions.RULE,
+                DefaultPolicy.IDENTITY_ADMIN),
             Route("GET", "/{path*}", files.index, "ui", DefaultPolicy.ANYBODY, gives="text/html"),
         ),
         open=True,

@@ -38,7 +38,7 @@ def give(
         one = next((one for one in left if one.network == network.name), None)
         if one is not None:
             left.remove(one)
-        if one is None or not _reservations(host, network, one) <= before:
+        if one is None or not reservations_of(host, network, one) <= before:
             mac = one.mac if one is not None else mac_of(instance.id, len(given), project)
             same = "" if one is None or network.name in wanted else one.address
             one = _take(tx, host, network, instance.id, mac, same) if same else None
@@ -49,7 +49,7 @@ def give(
         given += (one,)
     if before:
         pairs = zip(networks, given, strict=True)
-        kept = frozenset(reserved for network, one in pairs for reserved in _reservations(host, network, one))
+        kept = frozenset(reserved for network, one in pairs for reserved in reservations_of(host, network, one))
         write_instances.release_addresses(tx, instance.id, but=kept)
     return given
 
@@ -60,8 +60,8 @@ def _none_free(network: HostNetwork, wanted: Mapping[str, str]) -> str:
     return f"no address of {network.name} is free"
 
 
-def _reservations(host: HostName, network: HostNetwork, address: Address) -> frozenset[Reservation]:
-    """The key of an address in the table of those that are taken."""
+def reservations_of(host: HostName, network: HostNetwork, address: Address) -> frozenset[Reservation]:
+    """The keys of an address in the table of those that are taken."""
     fixed = Reservation(ANY_HOST if network.shared else host, network.wire, int(ip_address(address.address)))
     if not address.floating:
         return frozenset({fixed})

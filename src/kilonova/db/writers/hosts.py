@@ -145,6 +145,12 @@ def release(tx: Transaction, host: HostName, instance: Instance) -> None:
     _move(tx, host, Resources(0, 0, 0).minus(claims(instance)), guests=-1)
 
 
+def set_claims(tx: Transaction, host: HostName, total: Resources, guests: int) -> None:
+    """Record the sum of the claims on a host, whatever its capacity."""
+    used = {f"{name}_used": amount for name, amount in asdict(total).items()}
+    tx.execute(sa.update(compute_nodes).where(compute_nodes.c.host == host).values(instances=guests, **used))
+
+
 def change_claim(tx: Transaction, host: HostName, before: Instance, after: Instance) -> bool:
     """Claim the amount by which `after` exceeds `before`, if it is available, and release the amount by which it is
     smaller."""

@@ -184,6 +184,17 @@ def reservations(tx: Transaction, instance_id: InstanceId) -> frozenset[Reservat
     return frozenset(Reservation(row.host, row.network, row.value) for row in found)
 
 
+def reserve(tx: Transaction, wanted: Reservation, instance_id: InstanceId) -> bool:
+    """Reserve exactly this for an instance.  False when it is reserved already."""
+    return _reserve(tx, wanted.host, wanted.network, wanted.value, instance_id)
+
+
+def release(tx: Transaction, reserved: Reservation) -> None:
+    """Release this address, whichever instance has it."""
+    this = (addresses.c.host == reserved.host, addresses.c.network == reserved.network)
+    tx.execute(sa.delete(addresses).where(*this, addresses.c.value == reserved.value))
+
+
 def release_addresses(tx: Transaction, instance_id: InstanceId, but: Collection[Reservation] = ()) -> None:
     """Release all addresses of an instance, except these."""
     gone = sa.delete(addresses).where(addresses.c.instance_id == instance_id)

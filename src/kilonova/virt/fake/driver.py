@@ -22,6 +22,7 @@ from kilonova.objects.states import PowerState
 from kilonova.virt.base_image import BaseImage
 from kilonova.virt.driver import ComputeDriver, DriverSettings, HostResources, VirtAPI
 from kilonova.virt.fake.calls import FakeCalls
+from kilonova.virt.fake.contents import FakeContents
 from kilonova.virt.fake.disks import (
     FakeBaseImageUse,
     FakeDiskChecks,
@@ -72,6 +73,7 @@ class FakeDriver(ComputeDriver):
         self.disk_replacement = FakeDiskReplacement(calls)
         self.disk_checks = FakeDiskChecks(calls)
         self.base_images = FakeBaseImageUse(calls)
+        self.contents = FakeContents(calls, self._networks)
         self.local_disks = FakeLocalDisks(calls)
         self.resizing = FakeResizing(calls)
         self.snapshots = FakeSnapshots(calls)

@@ -42,6 +42,7 @@ from kilonova.virt.libvirt.domain.saved_memory import LibvirtMemory
 from kilonova.virt.libvirt.domain.screens import LibvirtScreens
 from kilonova.virt.libvirt.domain.statistics import LibvirtReachability, LibvirtStatistics
 from kilonova.virt.libvirt.host import checks
+from kilonova.virt.libvirt.host.contents import LibvirtContents
 from kilonova.virt.libvirt.host.resources import HostFacts, LibvirtResources
 from kilonova.virt.libvirt.network.guest_networks import GuestNetworks
 
@@ -97,6 +98,7 @@ class LibvirtDriver(ComputeDriver):
         self.base_images = LibvirtBaseImageUse(calls, disks)
         self.rescue = LibvirtRescueDisks(guest_disks, disks, read_only=read_only)
         self.disk_replacement = LibvirtDiskReplacement(calls, guest_disks, disks, local)
+        self.contents = LibvirtContents(guests, guest_disks, disks, self._networks, read_only=read_only)
         kept = KeptDisks(disks, self._watermark)
         self.resizing = LibvirtResizing(guests, guest_disks, kept, local, read_only=read_only)
         self.local_disks = LibvirtLocalDisks(guests, kept, local, read_only=read_only)

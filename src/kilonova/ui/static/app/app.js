@@ -58,6 +58,21 @@ function Navigation() {
     </nav>`;
 }
 
+/** The page of a path, and the parts of the path that it names. @param {string} path */
+function pageAt(path) {
+  for (const page of PAGES) {
+    const found = match(page.path, path);
+    if (found && (!page.path.includes(":") || !PAGES.some((each) => each.path === path))) return { page, found };
+  }
+  return null;
+}
+
+/** Load the code of the page of the address before it is shown, which reports a failure. */
+export function loadAhead() {
+  const path = place.peek().path;
+  pageAt(path === "/" ? START : path)?.page.load().catch(() => {});
+}
+
 /** The page of the address. */
 function Outlet() {
   const path = place.value.path;
@@ -66,10 +81,8 @@ function Outlet() {
     closeAllDialogs();
   }, [path]);
   if (path === "/") return null;
-  for (const page of PAGES) {
-    const found = match(page.path, path);
-    if (found && (!page.path.includes(":") || !PAGES.some((each) => each.path === path))) return show(page, found);
-  }
+  const here = pageAt(path);
+  if (here) return show(here.page, here.found);
   return html`<div class="empty"><h1>${t("missing.title")}</h1><p>${t("missing.text", { path })}</p><p><a href=${link(START)}>${t("nav.servers")}</a></p></div>`;
 }
 

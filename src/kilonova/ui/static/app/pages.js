@@ -34,6 +34,16 @@ export const PAGES = [
   { path: "/services", load: () => import("./views/services/list.js"), nav: "nav.services", icon: "service", admin: true },
   { path: "/aggregates", load: () => import("./views/aggregates/list.js"), nav: "nav.aggregates", icon: "aggregate", admin: true },
   { path: "/aggregates/:id", load: () => import("./views/aggregates/aggregate.js"), admin: true },
+  { path: "/account", load: () => import("./views/account/account.js"), nav: "nav.account", icon: "person" },
+  { path: "/projects", load: () => import("./views/projects/list.js"), nav: "nav.projects", icon: "project", admin: true },
+  { path: "/projects/:id", load: () => import("./views/projects/project.js"), admin: true },
+  { path: "/users", load: () => import("./views/users/list.js"), nav: "nav.users", icon: "people", admin: true },
+  { path: "/users/:id", load: () => import("./views/users/user.js"), admin: true },
+  { path: "/roles", load: () => import("./views/roles/list.js"), nav: "nav.roles", icon: "role", admin: true },
+  { path: "/roles/assignments", load: () => import("./views/roles/assignments.js"), admin: true },
+  { path: "/roles/:id", load: () => import("./views/roles/role.js"), admin: true },
+  { path: "/notifications", load: () => import("./views/notifications/list.js"), nav: "nav.notifications", icon: "bell", admin: true },
+  { path: "/notifications/:number", load: () => import("./views/notifications/notification.js"), admin: true },
 ];
 
 export const START = "/servers";

@@ -54,6 +54,10 @@ class Records:
             document = json.dumps({**known, name: wanted}).encode()
             replace_file(self._path(instance_id), document, directory_mode=0o700)
 
+    def guests(self) -> frozenset[InstanceId]:
+        """The guests that have a record."""
+        return frozenset(InstanceId(path.stem) for path in self.root.glob("*.json"))
+
     def forget(self, instance_id: InstanceId) -> None:
         """Remove the record: the guest has no disk."""
         self._path(instance_id).unlink(missing_ok=True)

@@ -5,8 +5,9 @@ Functions that touch the file system block; `Disks` runs them in a worker.
 """
 
 import os
+import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -31,6 +32,20 @@ GIB = 1 << 30
 
 LONGEST_SOCKET = 107
 """Bytes of a socket's path that Linux takes (unix(7): 108 with the zero at its end)."""
+
+
+GUEST = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+"""The name of a guest's directory: its id."""
+NAMES_MOST = 50
+"""The number of files of one guest that are listed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """The names in a guest's directory (None without a directory), and whether its backing files are recorded."""
+
+    names: tuple[str, ...] | None
+    has_record: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +112,32 @@ class Disks:
     async def bases_in_use(self) -> frozenset[str]:
         """The bases that records and headers name; see kilonova.virt.libvirt.disks.bases."""
         return await self._workers.run(bases.in_files, self.root, self._records.root)
+
+    async def contents(self) -> Mapping[InstanceId, Contents]:
+        """What exists of each guest that has a directory or a record.  Raises HypervisorError."""
+        try:
+            return await self._workers.run(self._contents)
+        except OSError as exc:
+            raise HypervisorError(f"The files of guests cannot be listed: {exc}") from exc
+
+    def _contents(self) -> Mapping[InstanceId, Contents]:
+        recorded = self._records.guests()
+        found = {instance_id: Contents(None, has_record=True) for instance_id in recorded}
+        for directory in self.root.iterdir() if self.root.is_dir() else ():
+            if GUEST.fullmatch(directory.name) and directory.is_dir() and not directory.is_symlink():
+                instance_id = InstanceId(directory.name)
+                names = _names_in(directory)
+                if names is not None:
+                    found[instance_id] = Contents(names, has_record=instance_id in recorded)
+        return found
+
+    async def forget(self, instance_id: InstanceId) -> None:
+        """The guest has no disk: its record is removed, unless it has a directory."""
+        await self.blocking(instance_id, self._forget, instance_id)
+
+    def _forget(self, instance_id: InstanceId) -> None:
+        if not self.directory(instance_id).exists():
+            self._records.forget(instance_id)
 
     async def blocking(self, instance_id: InstanceId, fn: Callable[..., T], *args: Any) -> T:
         """Run `fn(*args)`, which works on the guest's files, in a worker. Raises HypervisorError for errors of the file
@@ -211,6 +252,14 @@ class Disks:
         path = next(p for p in (self.root, *self.root.parents) if p.exists())
         found = os.statvfs(path)
         return found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize
+
+
+def _names_in(directory: Path) -> tuple[str, ...] | None:
+    """None when it was removed meanwhile."""
+    try:
+        return tuple(sorted(os.listdir(directory))[:NAMES_MOST])
+    except FileNotFoundError:
+        return None
 
 
 def disk_short(free: int, watermark: int, root: Path) -> str:

@@ -5,6 +5,7 @@ from functools import partial
 
 from kilonova.base.clock import Clock
 from kilonova.config.network import NetworkSettings
+from kilonova.objects.host_contents import NetworkContents
 from kilonova.objects.instance import Instance
 from kilonova.virt.libvirt.connection.in_doubt import InDoubtCalls
 from kilonova.virt.libvirt.network import network
@@ -44,6 +45,11 @@ class GuestNetworks:
                 await self._leases.sweep()
             self._found = found
         return self._found
+
+    async def contents(self) -> NetworkContents:
+        """The networks as they are now; nothing is made."""
+        look = partial(network.contents, settings=self._settings, backend=self._backend)
+        return await self._in_doubt.run(CALLS, look)
 
     async def ensure(self, instance: Instance) -> None:
         """The guest's networks are ready to give it its addresses."""

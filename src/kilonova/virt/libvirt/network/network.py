@@ -19,6 +19,7 @@ from kilonova.base.errors import HypervisorError
 from kilonova.config.network import BridgeNetwork, NetworkSettings
 from kilonova.networks.addresses import USER_SUBNET, bridge_network, choose_subnet, host_network
 from kilonova.objects.hardware import Hardware
+from kilonova.objects.host_contents import NetworkContents, Reserved
 from kilonova.objects.instance import Address, Instance
 from kilonova.objects.service import HostNetwork
 from kilonova.virt.libvirt.network import filters, reservations
@@ -98,6 +99,25 @@ def look(conn: libvirt.virConnect, settings: NetworkSettings, backend: str, *, r
     filtered = any(network.backend != "user" for network in networks)
     filtered = filtered and (filters.supported(conn) if read_only else filters.ensure(conn))
     return Found(tuple(networks), filtered, settings.isolate_projects)
+
+
+def contents(conn: libvirt.virConnect, settings: NetworkSettings, backend: str) -> NetworkContents:
+    """The host's networks as they are now, with their troubles and reservations; nothing is made."""
+    try:
+        found = look(conn, settings, backend, read_only=True).networks
+    except HypervisorError as exc:
+        return NetworkContents((settings.name, *(one.name for one in settings.bridges)), (exc.message,))
+    troubles = missing_bridges(conn, found)
+    names = tuple(network.name for network in found)
+    if backend != "nat":
+        return NetworkContents(names, tuple(troubles))
+    own = reservations.lookup(conn, settings.name)
+    if own is None or not own.isActive():
+        what = "is not defined" if own is None else "does not run"
+        troubles.append(f"The libvirt network {settings.name} {what}.")
+    hosts = () if own is None else reservations.facts_of(own).hosts
+    reserved = tuple(Reserved(one.mac, one.address) for one in hosts if one.mac != RESERVED_MAC)
+    return NetworkContents(names, tuple(troubles), settings.name if own is not None else "", reserved)
 
 
 def warn(found: Found) -> None:

@@ -21,6 +21,7 @@ const DEADLINE_MS = 30000;
  * @property {Record<string, unknown>} [query] members that are undefined, null or "" are left out
  * @property {string} [microversion] of Compute, other than MICROVERSION
  * @property {AbortSignal} [signal]
+ * @property {boolean} [hasPassword] the request carries a password: a 401 is about that, and not about the token
  */
 /** @typedef {{ data: any, requestId: string | null, headers: Headers }} Answer */
 
@@ -59,7 +60,7 @@ export async function request(service, method, path, options = {}) {
   const content = await reply.text().catch(() => "");
   const data = parse(content);
   if (reply.ok) return { data, ...facts };
-  if (reply.status === 401 && token.value && service !== "ui") onUnauthorized.call();
+  if (reply.status === 401 && token.value && service !== "ui" && !options.hasPassword) onUnauthorized.call();
   const retryAfter = Number(reply.headers.get("retry-after")) || null;
   throw new ApiError(reply.status, faultMessage(data) ?? `${reply.status} ${reply.statusText}`, { ...facts, retryAfter });
 }

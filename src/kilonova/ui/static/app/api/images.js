@@ -121,3 +121,19 @@ export function upload(id, bytes, onProgress, signal) {
     sending.send(bytes);
   });
 }
+
+/**
+ * The bytes of an image, as they come.  Throws ApiError.
+ * @param {string} id
+ * @param {AbortSignal} signal
+ * @returns {Promise<ReadableStream<Uint8Array<ArrayBuffer>>>}
+ */
+export async function download(id, signal) {
+  const headers = { "X-Auth-Token": token.value };
+  const reply = await fetch(address("image", `${path(id)}/file`), { headers, signal, cache: "no-store", credentials: "same-origin" }).catch((error) => {
+    throw signal.aborted ? error : new ApiError(0, "network");
+  });
+  if (reply.status === 200 && reply.body) return reply.body;
+  if (reply.status === 401) onUnauthorized.call();
+  throw new ApiError(reply.status, faultMessage(await reply.json().catch(() => null)) ?? `${reply.status} ${reply.statusText}`);
+}

@@ -27,9 +27,10 @@ const REFUSED_FIELD = /field\/attribute ([\w.:-]+?)\.? (.*)/s;
  * @param {(values: Values) => Promise<unknown>} options.send
  * @param {Record<string, string>} [options.paths] from the path of a field in the API, or its beginning, to the name of a field
  * @param {(values: Values) => Record<string, string>} [options.check] errors that are found before a request
+ * @param {(error: ApiError, values: Values) => string | undefined} [options.fieldOf] the name of the field to which an error belongs that names no path
  * @returns {Form}
  */
-export function useForm({ initial, send, paths = {}, check = () => ({}) }) {
+export function useForm({ initial, send, paths = {}, check = () => ({}), fieldOf = () => undefined }) {
   const values = useSignal(initial);
   const errors = useSignal(/** @type {Record<string, string>} */ ({}));
   const busy = useSignal(false);
@@ -46,7 +47,7 @@ export function useForm({ initial, send, paths = {}, check = () => ({}) }) {
     errors.value = check(values.value);
     if (Object.keys(errors.value).length === 0) {
       busy.value = true;
-      errors.value = await send(values.value).then(() => ({}), (error) => refusal(error, paths)).finally(() => (busy.value = false));
+      errors.value = await send(values.value).then(() => ({}), (error) => refusal(error, paths, (each) => fieldOf(each, values.value))).finally(() => (busy.value = false));
     }
     if (Object.keys(errors.value).length > 0) requestAnimationFrame(() => focusError(form));
   };
@@ -62,14 +63,18 @@ function focusError(form) {
  * Where an error belongs.
  * @param {unknown} error
  * @param {Record<string, string>} paths
+ * @param {(error: ApiError) => string | undefined} fieldOf
  */
-function refusal(error, paths) {
+function refusal(error, paths, fieldOf) {
   const found = error instanceof ApiError ? REFUSED_FIELD.exec(error.message) : null;
   const path = found?.[1] ?? "";
   const known = Object.keys(paths).filter((each) => path === each || path.startsWith(`${each}.`)).sort((a, b) => b.length - a.length)[0];
-  const name = known === undefined ? undefined : paths[known];
+  const name = known !== undefined ? paths[known] : error instanceof ApiError ? fieldOf(error) : undefined;
   return name === undefined ? { "": sentence(error) } : { [name]: found?.[2] ?? sentence(error) };
 }
+
+/** Another thing has the name: the API repeats it. @param {ApiError} error @param {Values} values */
+export const nameTaken = (error, values) => (error.status === 409 && error.message.includes(` called ${values.name} `) ? "name" : undefined);
 
 /** Errors of fields that are empty. @param {Values} values @param {string[]} names @returns {Record<string, string>} */
 export const missing = (values, names) => Object.fromEntries(names.filter((name) => !values[name]).map((name) => [name, t("form.missing")]));
@@ -80,7 +85,7 @@ export const missing = (values, names) => Object.fromEntries(names.filter((name)
  * @property {Form} form
  * @property {string} name
  * @property {string} label
- * @property {"text" | "password" | "number" | "textarea" | "select" | "checkbox"} [type]
+ * @property {"text" | "password" | "number" | "datetime-local" | "textarea" | "select" | "checkbox"} [type]
  * @property {any} [hint]
  * @property {Option[]} [options] of a select
  * @property {boolean} [required]

@@ -12,8 +12,15 @@ const LEAST = 1024;
 
 /** @typedef {{ label: string, colour: "accent" | "ember", values: (number | null)[] }} Line */
 
-/** @param {string} name of a custom property */
-const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+/** A colour of the present scheme for a canvas, which does not accept light-dark(). @param {string} name of a custom property */
+function colour(name) {
+  const element = document.createElement("i");
+  element.style.color = `var(--${name})`;
+  document.body.append(element);
+  const found = getComputedStyle(element).color;
+  element.remove();
+  return found;
+}
 
 /**
  * @param {{ label: string, at: number[], lines: Line[], show: (value: number) => string, most?: number }} props `at` is in

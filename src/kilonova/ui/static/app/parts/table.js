@@ -114,7 +114,7 @@ function ChooseAll({ rows, rowKey, chosen }) {
     onChange=${() => (chosen.value = new Set(all ? [] : rows.map(rowKey)))} />`;
 }
 
-/** Arrow keys, Home and End move between rows, as long as no field has the focus. @param {KeyboardEvent} event */
+/** Arrow keys move between rows, as long as no field has the focus. @param {KeyboardEvent} event */
 function moveRow(event) {
   const target = /** @type {HTMLElement} */ (event.target);
   const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];

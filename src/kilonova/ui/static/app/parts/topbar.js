@@ -59,7 +59,7 @@ function UserMenu() {
   const look = (value, text, line) => ({ text, line, checked: theme.value === value, run: () => void (theme.value = value) });
   const items = [
     look("", t("theme.system")), look("light", t("theme.light")), look("dark", t("theme.dark")),
-    { text: t("logout"), line: true, run: () => void logOut() },
+    { text: t("nav.account"), line: true, href: link("/account") }, { text: t("logout"), line: true, run: () => void logOut() },
   ];
   return html`<${Menu} class="ghost bar-user" label=${t("user.menu", { name })} items=${items}>
     <span class="avatar" data-letter=${name.slice(0, 1).toUpperCase()}></span><span class="bar-user-name">${name}</span><//>`;

@@ -52,6 +52,15 @@ export const logIn = async (credentials) => enter(await api.logIn(credentials));
 /** @param {string} projectId */
 export const changeProject = async (projectId) => enter(await api.changeProject(projectId));
 
+/** Read the projects that the user may choose again: some appeared, or have other names. */
+export async function refreshProjects() {
+  try {
+    projects.value = await api.projects();
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error; // the menu keeps what it has
+  }
+}
+
 export async function logOut() {
   await api.logOut().catch(() => {});
   token.value = "";

@@ -83,12 +83,19 @@ export const images = {
   "upload.done": "{name} is uploaded",
   "upload.stuck": "The service still holds the earlier attempt. Try again in some minutes.",
 
+  "downloads.label": "Downloads",
+  "downloads.of": "Download of {name}",
+  "download.broken": "The download broke off.",
+  "download.done": "{name} is saved",
+  "download.large": "This browser keeps a download in memory until its end, and takes at most {most}. Use the command openstack image save, or a browser that writes files, over HTTPS.",
+
   "image.queued": "This image has no data: its upload has not begun, or it ended early. The record with its name and properties stays; choose the file to upload it.",
   "image.queued.choose": "Choose the file",
   "image.deactivated": "This image is deactivated: no server can be created from it until it is reactivated.",
   "image.gone": "There is no such image",
   "image.gone.text": "It was deleted, or it is not shared with this project.",
 
+  "image.download": "Download",
   "image.edit": "Edit",
   "image.edit.title": "Edit {name}",
   "image.protect": "Protect",

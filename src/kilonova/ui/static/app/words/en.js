@@ -91,6 +91,11 @@ export const en = {
   "nav.hosts": "Hosts",
   "nav.services": "Services",
   "nav.aggregates": "Aggregates",
+  "nav.projects": "Projects",
+  "nav.users": "Users",
+  "nav.roles": "Roles",
+  "nav.notifications": "Notifications",
+  "nav.account": "Your account",
 
   "newer.text": "The service has a newer version of this page. This one still works: finish what you are typing, then load the new page.",
   "newer.load": "Load the new page",

@@ -8,6 +8,7 @@ export const servers = {
   "servers.states": "States",
   "servers.several": "{count} servers",
   "servers.chosen": "Chosen servers",
+  "servers.project": "Project {name} ×",
   "servers.unchoose": "Choose none",
   "servers.empty": "No servers yet",
   "servers.empty.text": "A server needs an image, a flavor and a network. One form asks for everything.",
@@ -159,7 +160,6 @@ export const servers = {
   "screen.viewOnly": "Only look",
   "screen.paste": "Paste",
   "screen.text": "Text",
-  "screen.text.hint": "The text is typed into the guest, which must have an English (US) keyboard.",
   "screen.type": "Type it",
   "screen.full": "Full screen",
 

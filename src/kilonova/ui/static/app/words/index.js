@@ -3,7 +3,7 @@
 import { now } from "../state/clock.js";
 import { en } from "./en.js";
 
-/** @typedef {typeof en & typeof import("./en.images.js").images & typeof import("./en.live.js").live & typeof import("./en.resources.js").resources & typeof import("./en.hosts.js").hosts} Table */
+/** @typedef {typeof en & typeof import("./en.images.js").images & typeof import("./en.resources.js").resources & typeof import("./en.hosts.js").hosts & typeof import("./en.console.js").consoles & typeof import("./en.people.js").people & typeof import("./en.live.js").live} Table */
 /** @typedef {keyof Table} Word */
 
 /** It grows by the words of the pages that are loaded. */

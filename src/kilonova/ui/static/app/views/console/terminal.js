@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /**
- * A terminal on the serial port of a guest.  What the guest prints stays in the terminal: it can neither set the title,
- * write the clipboard nor make links, because xterm.js does these only with add-ons and listeners that are not here.
+ * A terminal on the serial port of a guest.  What the guest prints stays in the terminal: xterm.js sets a title and writes
+ * the clipboard only with listeners and add-ons that are not here, and links are taken out.
  */
 import { FitAddon } from "@xterm/addon-fit";
 import { Terminal } from "@xterm/xterm";
@@ -14,6 +14,8 @@ import { useSession } from "./session.js";
 
 const SCROLLBACK = 5000;
 const PIECE_BYTES = 16384;
+/** The sequence of a link (OSC 8).  xterm.js would open its address after a question. */
+const LINK = 8;
 const STYLE = new URL("../../../vendor/@xterm/xterm/xterm.css", import.meta.url).href;
 
 /** @param {{ id: string, address?: string, beside?: any }} props of the server; `address` is for the first opening */
@@ -42,6 +44,7 @@ function show(place, shown) {
   const terminal = new Terminal({ scrollback: SCROLLBACK, cursorBlink: true, screenReaderMode: true });
   const fit = new FitAddon();
   terminal.loadAddon(fit);
+  terminal.parser.registerOscHandler(LINK, () => true);
   shown.current = terminal;
   const resize = new ResizeObserver(() => fit.fit());
   let ended = false;

@@ -17,7 +17,7 @@ import { isAdmin } from "../../state/session.js";
 import { useWatched } from "../../state/watched.js";
 import { age, known, memory, size, t, time } from "../../words/index.js";
 import { imageItems, isOwn } from "../images/actions.js";
-import { UploadsPanel } from "../images/panel.js";
+import { DownloadsPanel, UploadsPanel } from "../images/panel.js";
 import { begin, uploads } from "../images/uploads.js";
 import { Members } from "./members.js";
 
@@ -40,7 +40,7 @@ export default function ImagePage({ id }) {
       beside=${html`<${ImageState} status=${image.status} />${image.protected && html`<span class="lock"><${Icon} name="lock" /><span>${t("image.protected")}</span></span>`}`}
       buttons=${html`<${Buttons} image=${image} changed=${read} />`}>
       ${error.value && html`<${Failure} error=${error.value} again=${read} />`}
-      <${UploadsPanel} only=${id} />
+      <${UploadsPanel} only=${id} /><${DownloadsPanel} only=${id} />
       ${image.status === "queued" && !upload && isOwn(image) && html`<${NoData} image=${image} />`}
       ${image.status === "deactivated" && html`<div class="notice notice-attention" role="status"><p>${t("image.deactivated")}</p></div>`}
       <div class="panels">

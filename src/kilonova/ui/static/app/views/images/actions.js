@@ -7,6 +7,7 @@ import { toast, toastError } from "../../parts/toast.js";
 import { link } from "../../router.js";
 import { isAdmin, subject } from "../../state/session.js";
 import { t } from "../../words/index.js";
+import { begin } from "./downloads.js";
 import { openEdit } from "./edit.js";
 import { forget } from "./uploads.js";
 
@@ -28,10 +29,13 @@ export function imageItems(image, changed) {
   /** @param {() => Promise<unknown>} request @param {string} text */
   const run = (request, text) => request().then(() => (toast("ok", text), changed()), (error) => toastError(nameOf(image), error));
   const create = image.status === "active" ? [{ text: t("servers.create"), href: link(`/servers/create?image=${image.id}`) }] : [];
-  if (!isOwn(image)) return [...create, { text: t("image.details"), href: link(`/images/${image.id}`) }];
+  const canDownload = image.status === "active" || (image.status === "deactivated" && isAdmin.value);
+  const download = canDownload ? [{ text: t("image.download"), run: () => void begin(image).catch((error) => toastError(nameOf(image), error)) }] : [];
+  if (!isOwn(image)) return [...create, ...download, { text: t("image.details"), href: link(`/images/${image.id}`) }];
   const protect = !image.protected;
   return [
     ...create,
+    ...download,
     { text: t("image.edit"), run: () => openEdit(image, changed) },
     { text: t(protect ? "image.protect" : "image.unprotect"), run: () => run(() => api.change(image.id, api.difference(image, { protected: protect })), t(protect ? "image.protect.done" : "image.unprotect.done", { name: nameOf(image) })) },
     ...(image.status === "active" ? [{ text: t("image.deactivate"), run: () => askToDeactivate(image, changed) }] : []),

@@ -18,7 +18,7 @@ import { known, t } from "../../words/index.js";
 import { deleteImages, isOwn } from "./actions.js";
 import { columns, searchText } from "./columns.js";
 import { openUpload } from "./upload.js";
-import { UploadsPanel } from "./panel.js";
+import { DownloadsPanel, UploadsPanel } from "./panel.js";
 
 /** @typedef {import("../../api/images.js").Image} Image */
 
@@ -54,7 +54,7 @@ export default function Images() {
     <${Listing} title=${t("nav.images")} command=${["openstack", "image", "list", ...words]} rows=${rows} error=${list.error.value} again=${list.refresh}
       columns=${columns(isAdmin.value, name === "offered", () => void list.refresh())} searchText=${searchText} searchHint=${t("images.search")}
       filter=${{ name: "visibility", label: t("image.visibility"), of: (/** @type {Image} */ image) => image.visibility, text: (/** @type {string} */ value) => known(`visibility.${value}`, value) }}
-      tools=${html`<${ViewChoice} at=${name} />`} empty=${html`<${Nothing} at=${name} />`} above=${html`<${UploadsPanel} /><${Chosen} label=${t("images.chosen")} chosen=${chosen} count=${deletable.length} onDelete=${remove} />`}
+      tools=${html`<${ViewChoice} at=${name} />`} empty=${html`<${Nothing} at=${name} />`} above=${html`<${UploadsPanel} /><${DownloadsPanel} /><${Chosen} label=${t("images.chosen")} chosen=${chosen} count=${deletable.length} onDelete=${remove} />`}
       buttons=${html`<button type="button" class="primary" onClick=${openUpload}><${Icon} name="plus" />${t("images.upload")}</button>`}
       rowKey=${(/** @type {Image} */ image) => image.id} rowName=${nameOf} chosen=${chosen} />`;
 }

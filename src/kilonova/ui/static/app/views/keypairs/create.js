@@ -10,6 +10,7 @@ import { Copy } from "../../parts/copy.js";
 import { closeDialog, Dialog, openDialog } from "../../parts/dialog.js";
 import { Field, missing, useForm } from "../../parts/form.js";
 import { FormDialog } from "../../parts/formdialog.js";
+import { save } from "../../parts/save.js";
 import { t } from "../../words/index.js";
 import { canGenerate, generate, problemOf } from "./openssh.js";
 
@@ -83,18 +84,12 @@ async function makeHere(name) {
 const fileName = (name) => `${name.replaceAll(" ", "-")}.pem`;
 
 /** @param {string} name @param {string} text */
-function save(name, text) {
-  const anchor = document.createElement("a");
-  anchor.href = URL.createObjectURL(new Blob([text], { type: "application/x-pem-file" }));
-  anchor.download = name;
-  anchor.click();
-  URL.revokeObjectURL(anchor.href);
-}
+const saveKey = (name, text) => save(name, new Blob([text], { type: "application/x-pem-file" }));
 
 /** The private key, which is nowhere else. @param {{ name: string, privateKey: string }} props */
 function Made({ name, privateKey }) {
   const file = fileName(name);
-  useEffect(() => save(file, privateKey), []);
+  useEffect(() => saveKey(file, privateKey), []);
   const use = `chmod 600 ${file} && ssh -i ${file} USER@ADDRESS`;
   return html`
     <${Dialog} title=${t("keypair.made", { name })}>
@@ -103,7 +98,7 @@ function Made({ name, privateKey }) {
         <p>${t("keypair.made.use")}</p>
         <div class="command"><code>${use}</code><${Copy} text=${use} label=${t("command.copy")} /></div>
       </div>
-      <footer><button type="button" onClick=${() => save(file, privateKey)}>${t("keypair.made.again")}</button>
+      <footer><button type="button" onClick=${() => saveKey(file, privateKey)}>${t("keypair.made.again")}</button>
         <button type="button" class="primary" onClick=${closeDialog}>${t("keypair.made.close")}</button></footer>
     <//>`;
 }

@@ -10,8 +10,8 @@ import { offer } from "../../parts/palette.js";
 import { sorted, Table } from "../../parts/table.js";
 import { link, place, setQuery } from "../../router.js";
 import { holdServers, readAll, servers, serversError } from "../../state/servers.js";
-import { images, networks } from "../../state/resources.js";
-import { isAdmin, seesAll } from "../../state/session.js";
+import { everyProject, images, networks, projectName } from "../../state/resources.js";
+import { allProjects, isAdmin, seesAll } from "../../state/session.js";
 import { stored } from "../../state/stored.js";
 import { known, t } from "../../words/index.js";
 import { ACTIONS, isPossible } from "./actions.js";
@@ -28,6 +28,12 @@ export default function Servers() {
   const chosen = useSignal(/** @type {Set<string>} */ (new Set()));
   useEffect(holdServers, []);
   useEffect(() => void Promise.all([images.refresh(), networks.refresh()]), []);
+  const project = isAdmin.value ? place.value.query.get("project") : null;
+  useEffect(() => {
+    if (!project) return;
+    allProjects.value = true;
+    void everyProject.refresh();
+  }, [project]);
   useEffect(() => offer(() => [...(servers.value?.values() ?? [])].map((each) => ({ text: each.name, detail: each.id, path: `/servers/${each.id}` }))), []);
   const all = useComputed(() => [...(servers.value?.values() ?? [])]);
   const query = place.value.query;
@@ -58,7 +64,7 @@ function content(rows, all, columns, sort, chosen) {
       <a class="button primary" href=${link("/servers/create")}>${t("servers.create")}</a><//>`;
   }
   if (rows.length === 0) {
-    return html`<${Empty}><h2>${t("servers.none")}</h2><button type="button" onClick=${() => setQuery({ q: null, status: null })}>${t("servers.clear")}</button><//>`;
+    return html`<${Empty}><h2>${t("servers.none")}</h2><button type="button" onClick=${() => setQuery({ q: null, status: null, project: null })}>${t("servers.clear")}</button><//>`;
   }
   return html`<${Table} label=${t("nav.servers")} columns=${columns} rows=${rows} rowKey=${(/** @type {Server} */ row) => row.id}
     rowName=${(/** @type {Server} */ row) => row.name} sort=${sort} chosen=${chosen}
@@ -72,6 +78,8 @@ const readSort = (text) => ({ key: text?.replace(/^-/, "") ?? "name", down: text
 function fits(server, query) {
   const status = query.get("status");
   if (status && server.status !== status) return false;
+  const project = query.get("project");
+  if (project && server.tenant_id !== project) return false;
   const words = (query.get("q") ?? "").toLowerCase().split(/\s+/).filter(Boolean);
   return words.length === 0 || words.every((word) => searchText(server).includes(word));
 }
@@ -79,6 +87,7 @@ function fits(server, query) {
 /** @param {URLSearchParams} query */
 const commandFilters = (query) => [
   ...(query.get("status") ? ["--status", query.get("status") ?? ""] : []),
+  ...(query.get("project") ? ["--project", projectName(query.get("project") ?? "")] : []),
   ...(query.get("q") ? ["--name", query.get("q") ?? ""] : []),
 ];
 
@@ -88,6 +97,7 @@ function Toolbar({ all, query }) {
   const counts = new Map();
   for (const server of all) counts.set(server.status, (counts.get(server.status) ?? 0) + 1);
   const status = query.get("status") ?? "";
+  const project = query.get("project");
   if (status && !counts.has(status)) counts.set(status, 0);
   const columns = allColumns(seesAll.value, isAdmin.value).filter((column) => column.rank !== 1);
   const choices = columns.map((column) => ({
@@ -101,6 +111,7 @@ function Toolbar({ all, query }) {
       <div class="filters" role="group" aria-label=${t("servers.states")}>
         ${[...counts].sort(([a], [b]) => a.localeCompare(b)).map(([name, count]) => html`<button key=${name} type="button" class="chip" aria-pressed=${String(status === name)}
           onClick=${() => setQuery({ status: status === name ? null : name })}>${known(`status.${name}`, name)} <span>${count}</span></button>`)}
+        ${project && html`<button type="button" class="chip" aria-pressed="true" onClick=${() => setQuery({ project: null })}>${t("servers.project", { name: projectName(project) })}</button>`}
       </div>
       <${Menu} label=${t("table.columns")} items=${choices}><${Icon} name="columns" /><//>
     </div>`;
