@@ -80,7 +80,7 @@ def create(person: Person, world: World) -> None:
 def server(person: Person, world: World, server_id: str) -> None:
     person.open(f"/servers/{server_id}/actions")
     expect(person.page.get_by_text("Start the domain")).to_be_visible()
-    take(person, "actions")
+    take(person, "requests")
     person.open(f"/servers/{server_id}/console?kind=vnc")
     expect(person.page.get_by_text("Connected")).to_be_visible()
     wait_for(lambda: len(str(person.page.evaluate("document.querySelector('canvas').toDataURL()"))) > 4000)
