@@ -9,11 +9,12 @@ from playwright.sync_api import expect
 
 from tests.browser.guest import TEXTS, end, open_screen, paste, read, shell
 from tests.browser.people import Person, World
-from tests.browser.test_consoles import box, server_id, world
+from tests.browser.test_consoles import server_id
 
-__all__ = ["box", "server_id", "world"]
+__all__ = ["server_id"]
 
 pytestmark = pytest.mark.live
+REAL_GUESTS = True
 
 LONG = 10_000
 MOST_MS = 20 * 60_000
