@@ -4,7 +4,7 @@
 import base64
 import gzip
 from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from playwright.sync_api import Locator, expect
 from websockets.sync.client import ClientConnection, connect
@@ -22,6 +22,9 @@ ONLY_KEYS = """awk '$9 == "0001" {print $10, $11}'"""
 """Of the records of 24 bytes, as words of 16 bits: the code and the value of events of keys."""
 END = 88
 """F12: nothing that a test types has it."""
+
+AT_ONCE_S = 0.05
+"""The console sends the output of a guest in small pieces: they are read together."""
 
 Event = tuple[int, bool]
 """A key code of the kernel, and whether the key went down."""
@@ -48,14 +51,15 @@ class Shell:
         wait_for(lambda: "here-42" in self._hear("echo here-$((6 * 7))\n", 2))
 
     def _hear(self, command: str, within_s: float) -> str:
+        """All that was said, also before: what comes within this time, and what follows it at once."""
         if command:
             self._socket.send(command.encode())
-        try:
-            data = self._socket.recv(timeout=within_s)
-        except TimeoutError:
-            return self._said
-        assert isinstance(data, bytes)
-        self._said += data.decode(errors="replace")
+        with suppress(TimeoutError):
+            while True:
+                data = self._socket.recv(timeout=within_s)
+                assert isinstance(data, bytes)
+                self._said += data.decode(errors="replace")
+                within_s = AT_ONCE_S
         return self._said
 
     def run(self, command: str) -> str:
