@@ -48,6 +48,7 @@ def test_a_thousand_servers_are_scrolled_searched_sorted_and_chosen(visit: Calla
         keyboard.press("ArrowDown")
         expect(admin.link(f"{name}-{number}")).to_be_focused()
     admin.button("Name").click()
+    expect(page.get_by_role("columnheader", name="Name")).to_have_attribute("aria-sort", "descending")
     keyboard.press("Home")
     expect(page.get_by_role("row").nth(1)).to_contain_text(f"{name}-{COUNT}")
     page.get_by_role("group", name="States").get_by_role("button", name="Paused").click()

@@ -106,9 +106,9 @@ async def streams(api: Api, count: int) -> None:
     await until(are_open)
 
 
-async def quiet_server(api: Api) -> str:
-    """An active server, all of whose events have numbers."""
-    server_id = await api.server(await api.image())
+async def quiet_server(api: Api, image_id: str = "") -> str:
+    """An active server, all of whose events have numbers; without an image, of one of its own."""
+    server_id = await api.server(image_id or await api.image())
     await numbered(api)
     return server_id
 

@@ -3,12 +3,12 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 
+from kilonova.base.open_enum import OpenStrEnum
 from kilonova.objects.ids import HostName
 
 
-class Part(StrEnum):
+class Part(OpenStrEnum):
     """What one look compares: the tables of the database with each other, the database with one host, or the database
     with the files of the image store."""
 

@@ -245,6 +245,7 @@ FIND_CONSOLES = Method(
     "Where the host listens for consoles: for a check of the way to it. HypervisorUnavailable: it does not listen.",
     (HypervisorUnavailable,),
     timeout_s=3,
+    attempt_s=1.5,
     changes=False,
     since=2,
 )

@@ -195,7 +195,8 @@ def test_a_terminal_that_is_closed_ends_what_was_started_in_it(
         if not ends:
             wait_for(lambda: "the configuration was read again" in out.read_text(), why=out.read_text)
             process.terminate()
-        assert process.wait(timeout=30) == 0
+        wait_for(lambda: process.poll() is not None, why=out.read_text)
+        assert process.returncode == 0, out.read_text()
     finally:
         process.kill()
         process.wait()
