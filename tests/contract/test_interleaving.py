@@ -71,11 +71,13 @@ TABLES = [table.name for table in metadata.sorted_tables if table.name != "alemb
 
 @dataclass
 class Bench:
-    """One PostgreSQL database, whose content is restored before each run, with one engine for each side."""
+    """One PostgreSQL database, whose content is restored before each run, with one engine and one thread for each
+    side."""
 
     server: "psycopg.Connection[Any]"
     engines: tuple[sa.Engine, sa.Engine]
     steppers: tuple[Stepper, Stepper]
+    workers: tuple[DaemonWorkers, DaemonWorkers]
     files: Path
 
     def reset(self) -> None:
@@ -94,7 +96,7 @@ class Bench:
 
     def side(self, number: int) -> PostgresDatabase:
         """A database of its own: nothing is remembered of earlier conflicts."""
-        return PostgresDatabase(self.engines[number], DaemonWorkers("db", 1), SystemClock(), write_s=20.0)
+        return PostgresDatabase(self.engines[number], self.workers[number], SystemClock(), write_s=20.0)
 
 
 async def _run(case: str, db: Database, number: int) -> str:
@@ -119,7 +121,10 @@ async def bench(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Benc
     for name in TABLES:
         server.execute((f'CREATE TABLE world."{name}" AS SELECT * FROM public."{name}"').encode())  # noqa: S608
     engines = make_engine(parameters(url), size=1), make_engine(parameters(url), size=1)
-    yield Bench(server, engines, (Stepper(engines[0]), Stepper(engines[1])), files)
+    workers = DaemonWorkers("db", 1), DaemonWorkers("db", 1)
+    yield Bench(server, engines, (Stepper(engines[0]), Stepper(engines[1])), workers, files)
+    for worker in workers:
+        worker.close()
     for engine in engines:
         engine.dispose()
     server.close()
