@@ -94,7 +94,9 @@ def test_a_paste_is_cancelled_and_refused_before_its_first_key(admin: Person, wo
         admin.button("Ctrl-Alt-Del").click()
         end(admin, screen)
         events = guest.events()
-    assert events[-6:] == [(CTRL, True), (ALT, True), (DELETE, True), (DELETE, False), (ALT, False), (CTRL, False)]
+    # The paste sets Caps Lock back as it ends, which may be a moment after the click.
+    keys = [event for event in events if event[0] != CAPS_LOCK]
+    assert keys[-6:] == [(CTRL, True), (ALT, True), (DELETE, True), (DELETE, False), (ALT, False), (CTRL, False)]
     assert 0 < len(events) < 9000
     assert events.count((CAPS_LOCK, True)) % 2 == 0
     assert held(events) == set()
