@@ -115,11 +115,14 @@ export const timeOf = (all) => all.reduce((sum, { strokes }) => sum + strokes.le
  */
 async function hasRead(keyboard, most, signal) {
   let isLit = false;
+  const back = () => tap(keyboard);
   tap(keyboard);
+  signal.addEventListener("abort", back, { once: true }); // at once: the next key may be the user's
   try {
     isLit = await becomes(() => keyboard.capsLock() === true, most, signal);
   } finally {
-    tap(keyboard);
+    signal.removeEventListener("abort", back);
+    if (!signal.aborted) back();
   }
   return isLit && becomes(() => keyboard.capsLock() === false, most, signal);
 }
