@@ -2,9 +2,10 @@
 """People with a browser, and what the tests know of the cloud that they look at."""
 
 import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, expect
 
@@ -15,6 +16,9 @@ PATIENCE_MS = 30_000
 AXE = BUILD / "web/node_modules/axe-core/axe.min.js"
 EXPECTED = ("401 (Unauthorized)", "404 (Not Found)", "400 (Bad Request)", "403 (Forbidden)", "409 (Conflict)", "503 (")
 """Chromium's messages about answers that a page handles are not complaints."""
+
+SHAPES: Sequence[tuple[Literal["light", "dark"], int]] = (("light", 1280), ("dark", 320))
+"""The colour schemes and widths in which pages are checked."""
 
 expect.set_options(timeout=PATIENCE_MS)
 
@@ -133,3 +137,18 @@ class Person:
         options = {"resultTypes": ["violations"], **({"runOnly": list(rules)} if rules else {})}
         found = self.page.evaluate("(options) => axe.run(document, options)", options)["violations"]
         return [f"{each['id']}: {node['html'][:200]}" for each in found for node in each["nodes"]]
+
+    def look_at(self, pages: Mapping[str, str]) -> None:
+        """Open each path, with the heading that it shows ("" for any), and check it in each of SHAPES: axe-core finds
+        nothing, and nothing is wider than the window."""
+        for path, title in pages.items():
+            self.open(path)
+            heading = self.heading(title) if title else self.page.get_by_role("heading", level=1)
+            expect(heading).to_be_visible()
+            expect(self.page.get_by_role("status").filter(has_text="Loading")).to_have_count(0)
+            for scheme, width in SHAPES:
+                self.page.emulate_media(color_scheme=scheme)
+                self.page.set_viewport_size({"width": width, "height": 800})
+                assert [path, scheme, self.violations()] == [path, scheme, []]
+                beyond = self.page.evaluate("document.documentElement.scrollWidth - innerWidth")
+                assert [path, scheme, beyond] == [path, scheme, 0]

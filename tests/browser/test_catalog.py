@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Flavors, networks, server groups and quotas on the page."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from playwright.sync_api import expect
@@ -11,7 +11,6 @@ from tests.browser.people import Person, World
 
 Visit = Callable[..., Person]
 
-SHAPES: Sequence[tuple[Literal["light", "dark"], int]] = (("light", 1280), ("dark", 320))
 HOSTILE = "<img src=x onerror=document.title=1>"
 
 
@@ -184,14 +183,4 @@ def test_pages_are_right_for_screen_readers_and_narrow_windows(visit: Visit, wor
         f"/groups/{group_id}": HOSTILE,
         "/quotas": "Quotas and usage",
     }
-    for path, title in pages.items():
-        person.open(path)
-        heading = person.heading(title) if title else person.page.get_by_role("heading", level=1)
-        expect(heading).to_be_visible()
-        expect(person.page.get_by_role("status").filter(has_text="Loading")).to_have_count(0)
-        for scheme, width in SHAPES:
-            person.page.emulate_media(color_scheme=scheme)
-            person.page.set_viewport_size({"width": width, "height": 800})
-            assert [path, scheme, person.violations()] == [path, scheme, []]
-            beyond = person.page.evaluate("document.documentElement.scrollWidth - innerWidth")
-            assert [path, beyond] == [path, 0]
+    person.look_at(pages)
