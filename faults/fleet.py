@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A fleet of real processes loses one of them, or an engine, while 20 clients create a server each."""
 
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -228,6 +229,8 @@ def _row(bench: Bench, title: str, how: str, plan: Plan, fault: Fault) -> Row:
     with FleetCloud(bench.directory(), plan) as cloud:
         image = cloud.upload("guest", IMAGE.read_bytes(), "qcow2") if plan.real else cloud.small_image()
         control = _once(cloud, image, runs, _nothing)
+        if not math.isfinite(control.moving_s):
+            raise CannotMeasure("Without the fault, a server did not become ACTIVE: there is no control.")
         bench.say(f"without the fault: moving {control.moving_s:.2f} s, all {control.all_s:.2f} s")
         for run in range(runs):
             found.append(_once(cloud, image, run, fault))
