@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kilonova.base import tasks, threads
 from kilonova.base.clock import Clock
 from kilonova.base.errors import ConfigError, StateError
 from kilonova.base.failpoints import Failpoints
@@ -49,6 +50,10 @@ class Vitals:
     checks: Sequence[Check]
     metrics: Metrics
     refresh: Callable[[], Awaitable[None]] | None = None
+
+    def __post_init__(self) -> None:
+        self.metrics.gauge("kilonova_tasks", "Tasks of the event loop.", tasks.count)
+        self.metrics.gauge("kilonova_threads", "Threads that run Python code.", threads.count)
 
     async def text(self) -> bytes:
         """The current metrics, in the format of Prometheus."""

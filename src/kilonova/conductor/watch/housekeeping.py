@@ -7,7 +7,6 @@ after each of them: the next round continues.  A round first reads what is due; 
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
-from functools import partial
 
 import structlog
 
@@ -53,14 +52,15 @@ class Purge:
 
     def _transactions(self, what: Due) -> Iterator[Callable[[], Awaitable[Counts]]]:
         """Each is repeated until nothing is left for it."""
-        if what.before is not None:
-            yield partial(self._db.write, write.purge_servers, what.before, what.now)
+        db, before = self._db, what.before
+        if before is not None:
+            yield lambda: db.write(write.purge_servers, before, what.now)
         for instance_id in what.crowded:
-            yield partial(self._db.write, write.purge_actions, instance_id, what.actions)
+            yield lambda of=instance_id: db.write(write.purge_actions, of, what.actions)
         if what.expired:
-            yield partial(self._db.write, write.purge_expired, what.now)
+            yield lambda: db.write(write.purge_expired, what.now)
         if what.rows:
-            yield partial(self._db.write, write.remove_rows, what.now)
+            yield lambda: db.write(write.remove_rows, what.now)
 
     @property
     def _has_time(self) -> bool:
