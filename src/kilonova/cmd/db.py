@@ -92,7 +92,8 @@ def migrate_from(
 @app.command("purge", short_help="Delete the records that are not kept any longer.")
 def purge(
     before: Annotated[
-        int | None, typer.Option(min=0, max=36_500, help="Purge servers deleted so many days ago, instead of keep_deleted_days.")
+        int | None,
+        typer.Option(min=0, max=36_500, help="Purge servers deleted so many days ago, instead of keep_deleted_days."),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what is due; change nothing.")] = False,
     config_file: ConfigFiles = None,

@@ -74,6 +74,10 @@ def _limit(count: int) -> int | None:
     return None if count < 0 else count
 
 
+KEEP_ALL = Retention()
+"""Nothing is purged but what has expired."""
+
+
 def settings(group: cfg.ConfigOpts.GroupAttr) -> DatabaseSettings:
     """The frozen settings of the group."""
     return DatabaseSettings(**{opt.name: group[opt.name] for opt in OPTIONS})

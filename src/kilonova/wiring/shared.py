@@ -8,14 +8,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kilonova.base import tasks, threads
 from kilonova.base.clock import Clock
 from kilonova.base.errors import ConfigError, StateError
 from kilonova.base.failpoints import Failpoints
 from kilonova.base.health import Check
 from kilonova.base.metrics import Metrics
 from kilonova.base.tasks import Supervisor
+from kilonova.base.tasks import count as count_tasks
 from kilonova.base.threads import DaemonWorkers
+from kilonova.base.threads import count as count_threads
 from kilonova.config.default import kept_from_images
 from kilonova.config.load import Settings
 from kilonova.rpc.bus import SelfPing
@@ -52,8 +53,8 @@ class Vitals:
     refresh: Callable[[], Awaitable[None]] | None = None
 
     def __post_init__(self) -> None:
-        self.metrics.gauge("kilonova_tasks", "Tasks of the event loop.", tasks.count)
-        self.metrics.gauge("kilonova_threads", "Threads that run Python code.", threads.count)
+        self.metrics.gauge("kilonova_tasks", "Tasks of the event loop.", count_tasks)
+        self.metrics.gauge("kilonova_threads", "Threads that run Python code.", count_threads)
 
     async def text(self) -> bytes:
         """The current metrics, in the format of Prometheus."""

@@ -199,7 +199,7 @@ def test_two_conductors_purge_nothing_twice_and_a_stop_ends_a_round_at_once(desk
     async def stopped() -> int:
         work = Purge(desk.db, At(desk), retention)
         task = asyncio.ensure_future(work.run())
-        while not work.counts:
+        while not work.counts:  # noqa: ASYNC110 - nobody could set an event
             await asyncio.sleep(0.01)
         task.cancel()
         await asyncio.wait({task})

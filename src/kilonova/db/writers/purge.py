@@ -40,10 +40,7 @@ def purge_servers(tx: Transaction, before: datetime, now: datetime) -> Counts:
     none: nothing is left that is due now."""
     ids = list(
         tx.execute(
-            sa.select(instances.c.id)
-            .where(due.deleted_and_due(before))
-            .order_by(instances.c.deleted_at)
-            .limit(SERVERS)
+            sa.select(instances.c.id).where(due.deleted_and_due(before)).order_by(instances.c.deleted_at).limit(SERVERS)
         ).scalars()
     )
     if not ids:

@@ -14,7 +14,5 @@ PURGED = sa.text("purged_at IS NOT NULL")
 def upgrade() -> None:
     op.add_column("instances", sa.Column("purged_at", sa.BigInteger(), nullable=True))
     op.drop_index("ix_instances_deleted", table_name="instances")
-    op.create_index(
-        "ix_instances_deleted", "instances", ["deleted_at"], sqlite_where=DELETED, postgresql_where=DELETED
-    )
+    op.create_index("ix_instances_deleted", "instances", ["deleted_at"], sqlite_where=DELETED, postgresql_where=DELETED)
     op.create_index("ix_instances_purged", "instances", ["purged_at"], sqlite_where=PURGED, postgresql_where=PURGED)
