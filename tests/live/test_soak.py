@@ -52,9 +52,9 @@ def samples(leak: float, noise: float) -> list[Sample]:
 def test_a_leak_is_found_under_noise_and_a_warm_up_is_none() -> None:
     assert not any(one.grows for one in judged(samples(0.0, 0.0)))
     assert not any(one.grows for one in judged(samples(0.0, 0.01)))
-    assert all(one.grows for one in judged(samples(0.06, 0.01)))
-    assert "| GROWS |" in table(samples(0.06, 0.01))
-    short = [{**one, "at_s": 1.0} for one in samples(0.06, 0.0)]
+    assert all(one.grows for one in judged(samples(0.15, 0.01)))
+    assert "| GROWS |" in table(samples(0.15, 0.01))
+    short = [{**one, "at_s": 1.0} for one in samples(0.15, 0.0)]
     assert {one.measure.name for one in judged(short)} == {"pss", "rss", "descriptors", "threads", "tasks"}
     assert "not judged: too short" in table(short)
     with pytest.raises(CannotMeasure):

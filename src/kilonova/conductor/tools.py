@@ -36,8 +36,8 @@ class Policy:
     `host` is the host of this process.  `down_time_s`: a host without a heartbeat for longer is down.
     `resize_confirm_window_s`: an unconfirmed resize is confirmed after it (0: never).  `offload_after_s`: a shelved
     server is offloaded after it (negative: only on request).  `retention`: what is not purged.  `alone`: the only host
-    is in this process.  `report_interval_s`: how often it reports itself.  `scheduling`: how hosts are chosen.  `plans`: the
-    legs of verbs that need several hosts.
+    is in this process.  `report_interval_s`: how often it reports itself.  `scheduling`: how hosts are chosen.
+    `plans`: the legs of verbs that need several hosts.
     """
 
     settings: ConductorSettings

@@ -43,7 +43,7 @@ def test_much_free_space_is_given_back_in_small_transactions(tmp_path: Path, mon
     while surplus := run(db.read(space.surplus_pages)):
         before = pages(db, "page_count")
         run(db.write(space.give_back, surplus))
-        assert before - pages(db, "page_count") <= space.PAGES
+        assert before - pages(db, "page_count") <= space.PAGES + 2  # (with pages of the map of pages)
         transactions += 1
         if transactions * space.PAGES > free:
             raise AssertionError("the space does not become free")
