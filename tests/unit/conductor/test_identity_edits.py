@@ -187,9 +187,9 @@ def test_revoked_tokens_are_forgotten_when_they_are_over(desk: Desk) -> None:
     over = NOW + timedelta(seconds=60)
     desk.edit("revoke_token", methods.RevokeToken("a1", over))
     desk.edit("revoke_token", methods.RevokeToken("a2", over + timedelta(hours=1)), at_s=59)
-    assert desk.write(purge.purge_expired, over - timedelta(seconds=1)) == {}
+    assert run(desk.db.write(purge.purge_expired, over - timedelta(seconds=1))) == {}
     assert _revoked(desk) == {"a1", "a2"}
-    assert desk.write(purge.purge_expired, over) == {Kind.TOKENS: 1}
+    assert run(desk.db.write(purge.purge_expired, over)) == {Kind.TOKENS: 1}
     assert _revoked(desk) == {"a2"}
 
 
