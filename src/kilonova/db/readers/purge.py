@@ -45,6 +45,9 @@ class Kind(StrEnum):
 
 Counts = Mapping[Kind, int]
 
+BESIDE = {Kind.MIGRATIONS: migrations, Kind.ADDRESSES: addresses, Kind.TOMBSTONES: tombstones}
+"""What goes with the row of a server."""
+
 GRACE = timedelta(minutes=5)
 """How long a purged server is still known as the last one of a page."""
 MOST_CROWDED = 20
@@ -154,8 +157,7 @@ def count(snapshot: Snapshot, retention: Retention, now: datetime) -> Counts:
     if what.before is not None:
         ids = sa.select(instances.c.id).where(deleted_and_due(what.before))
         counts[Kind.SERVERS] = _number(snapshot, instances, deleted_and_due(what.before))
-        for kind, table in _OF_SERVERS.items():
-            counts[kind] += _number(snapshot, table, table.c.instance_id.in_(ids))
+        counts[Kind.ACTIONS] = _number(snapshot, actions, actions.c.instance_id.in_(ids))
         _add_of_actions(snapshot, counts, sa.select(actions.c.id).where(actions.c.instance_id.in_(ids)))
     for instance_id in what.crowded:
         surplus = surplus_actions(snapshot, instance_id, what.actions)
@@ -166,16 +168,11 @@ def count(snapshot: Snapshot, retention: Retention, now: datetime) -> Counts:
             _add_of_actions(snapshot, counts, surplus.order_by(None))
     counts[Kind.KEYS] = _number(snapshot, idempotency_keys, expired_keys(what.now))
     counts[Kind.TOKENS] = _number(snapshot, revoked_tokens, expired_tokens(what.now))
+    gone = sa.select(instances.c.id).where(purged_long_ago(what.now))
+    for kind, table in BESIDE.items():
+        counts[kind] += _number(snapshot, table, table.c.instance_id.in_(gone))
     counts[Kind.ROWS] = _number(snapshot, instances, purged_long_ago(what.now))
     return counts
-
-
-_OF_SERVERS = {
-    Kind.ACTIONS: actions,
-    Kind.MIGRATIONS: migrations,
-    Kind.ADDRESSES: addresses,
-    Kind.TOMBSTONES: tombstones,
-}
 
 
 def _add_of_actions(snapshot: Snapshot, counts: dict[Kind, int], ids: sa.Select[tuple[str]]) -> None:

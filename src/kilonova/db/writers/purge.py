@@ -17,13 +17,11 @@ from kilonova.db.readers.purge import Counts, Kind
 from kilonova.db.schema import (
     action_events,
     actions,
-    addresses,
     idempotency_keys,
     instances,
     migrations,
     placements,
     revoked_tokens,
-    tombstones,
 )
 from kilonova.db.transaction import Transaction
 from kilonova.objects.ids import InstanceId
@@ -50,8 +48,6 @@ def purge_servers(tx: Transaction, before: datetime, now: datetime) -> Counts:
     done = _without_actions(tx, ids)
     tx.execute(sa.update(instances).where(instances.c.id.in_(done)).values(purged_at=now))
     counts[Kind.SERVERS] += len(done)
-    for kind, table in ((Kind.MIGRATIONS, migrations), (Kind.ADDRESSES, addresses), (Kind.TOMBSTONES, tombstones)):
-        counts[kind] += _deleted(tx, table, table.c.instance_id.in_(done))
     return +counts
 
 
@@ -61,11 +57,16 @@ def _without_actions(tx: Transaction, ids: Sequence[str]) -> list[str]:
 
 
 def remove_rows(tx: Transaction, now: datetime) -> Counts:
-    """Delete the rows of servers that were purged GRACE ago."""
+    """Delete the rows of servers that were purged GRACE ago, and those of their migrations, addresses and
+    tombstones."""
     row = instances.c
     old = sa.select(row.id).where(due.purged_long_ago(now)).order_by(row.purged_at).limit(SERVERS)
     ids = list(tx.execute(old).scalars())
-    return +Counter({Kind.ROWS: _deleted(tx, instances, row.id.in_(ids)) if ids else 0})
+    if not ids:
+        return {}
+    counts = Counter({kind: _deleted(tx, table, table.c.instance_id.in_(ids)) for kind, table in due.BESIDE.items()})
+    counts[Kind.ROWS] = _deleted(tx, instances, row.id.in_(ids))
+    return +counts
 
 
 def purge_actions(tx: Transaction, instance_id: InstanceId, keep: int) -> Counts:
