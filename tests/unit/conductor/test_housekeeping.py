@@ -28,7 +28,7 @@ from kilonova.db.readers.uptimes import Window
 from kilonova.db.schema import action_events, actions, idempotency_keys, instances, tombstones
 from kilonova.db.writers import hosts as write_hosts
 from kilonova.db.writers import idempotency as write_keys
-from kilonova.db.writers.purge import ROWS, SERVERS
+from kilonova.db.writers.purge import AT_ONCE, SERVERS
 from kilonova.objects import idempotency
 from kilonova.objects.idempotency import Idempotent
 from kilonova.objects.ids import HostName, InstanceId
@@ -102,7 +102,7 @@ def test_what_was_deleted_long_ago_is_purged_in_two_steps_and_nothing_else(desk:
     assert listed(desk) == [recent]
     assert counts(desk)[0] == before[0] + many + 1
     desk.now += GRACE
-    assert purge(desk) == {Kind.ROWS: many}
+    assert purge(desk) == {Kind.SERVER_ROWS: many}
     desk.now += KEEP
     purge(desk)
     desk.now += GRACE
@@ -153,7 +153,7 @@ def test_a_server_is_kept_while_a_host_that_was_given_up_may_have_a_copy(desk: D
     assert purge(desk)[Kind.SERVERS] == 1
     desk.now += GRACE
     purged = purge(desk)
-    assert (purged[Kind.ROWS], purged[Kind.TOMBSTONES]) == (1, 1)
+    assert (purged[Kind.SERVER_ROWS], purged[Kind.TOMBSTONES]) == (1, 1)
     assert counts(desk, (tombstones,)) == (0,)
 
 
@@ -175,12 +175,12 @@ def test_of_a_server_with_many_actions_the_newest_stay_and_the_newest_of_each_ve
 
 
 def test_a_server_with_more_actions_than_a_transaction_deletes_goes_in_several(desk: Desk) -> None:
-    for number in range(ROWS):
+    for number in range(AT_ONCE):
         desk.accept(Verb.LOCK, f"req-{number}")
     desk.accept(Verb.DELETE, "req-d")
     desk.finish(desk.fetch("t-d").items[0].action, power=None)
     desk.now += 2 * KEEP
-    assert purge(desk)[Kind.ACTIONS] == ROWS + 2
+    assert purge(desk)[Kind.ACTIONS] == AT_ONCE + 2
 
 
 def test_expired_answers_to_creates_are_purged_and_their_keys_can_be_used_again(desk: Desk) -> None:

@@ -40,7 +40,7 @@ class Kind(StrEnum):
     TOMBSTONES = "tombstones"
     KEYS = "idempotency keys"
     TOKENS = "revoked tokens"
-    ROWS = "rows of purged servers"
+    SERVER_ROWS = "rows of purged servers"
 
 
 Counts = Mapping[Kind, int]
@@ -119,7 +119,7 @@ def purged_long_ago(now: datetime) -> sa.ColumnElement[bool]:
     return instances.c.purged_at <= now - GRACE
 
 
-def surplus_actions(snapshot: Snapshot, instance_id: InstanceId, keep: int) -> sa.Select[tuple[str]] | None:
+def surplus_actions(snapshot: Snapshot, instance_id: InstanceId, keep: int) -> sa.Select[str] | None:
     """The query of the actions of a server that are not among its newest `keep`; None when there are none.  The newest
     action of each verb stays: the service reads how the server was placed, and what was requested last."""
     row = actions.c
@@ -171,11 +171,11 @@ def count(snapshot: Snapshot, retention: Retention, now: datetime) -> Counts:
     gone = sa.select(instances.c.id).where(purged_long_ago(what.now))
     for kind, table in BESIDE.items():
         counts[kind] += _number(snapshot, table, table.c.instance_id.in_(gone))
-    counts[Kind.ROWS] = _number(snapshot, instances, purged_long_ago(what.now))
+    counts[Kind.SERVER_ROWS] = _number(snapshot, instances, purged_long_ago(what.now))
     return counts
 
 
-def _add_of_actions(snapshot: Snapshot, counts: dict[Kind, int], ids: sa.Select[tuple[str]]) -> None:
+def _add_of_actions(snapshot: Snapshot, counts: dict[Kind, int], ids: sa.Select[str]) -> None:
     for kind, table in ((Kind.EVENTS, action_events), (Kind.PLACEMENTS, placements)):
         counts[kind] += _number(snapshot, table, table.c.action_id.in_(ids))
 

@@ -28,7 +28,7 @@ from kilonova.objects.ids import InstanceId
 
 SERVERS = 100
 """The maximum number of servers that one transaction purges."""
-ROWS = 200
+AT_ONCE = 200
 """The maximum number of actions, of keys, or of tokens that one transaction deletes: it delays other writes by some
 milliseconds."""
 
@@ -43,7 +43,7 @@ def purge_servers(tx: Transaction, before: datetime, now: datetime) -> Counts:
     )
     if not ids:
         return {}
-    theirs = sa.select(actions.c.id).where(actions.c.instance_id.in_(ids)).limit(ROWS)
+    theirs = sa.select(actions.c.id).where(actions.c.instance_id.in_(ids)).limit(AT_ONCE)
     counts = _delete_actions(tx, list(tx.execute(theirs).scalars()))
     done = _without_actions(tx, ids)
     tx.execute(sa.update(instances).where(instances.c.id.in_(done)).values(purged_at=now))
@@ -65,7 +65,7 @@ def remove_rows(tx: Transaction, now: datetime) -> Counts:
     if not ids:
         return {}
     counts = Counter({kind: _deleted(tx, table, table.c.instance_id.in_(ids)) for kind, table in due.BESIDE.items()})
-    counts[Kind.ROWS] = _deleted(tx, instances, row.id.in_(ids))
+    counts[Kind.SERVER_ROWS] = _deleted(tx, instances, row.id.in_(ids))
     return +counts
 
 
@@ -73,7 +73,7 @@ def purge_actions(tx: Transaction, instance_id: InstanceId, keep: int) -> Counts
     """Purge actions of a server, the oldest first, that are not among its newest `keep`, with their events, placements
     and migrations.  The newest action of each verb stays."""
     surplus = due.surplus_actions(tx, instance_id, keep)
-    ids = [] if surplus is None else list(tx.execute(surplus.limit(ROWS)).scalars())
+    ids = [] if surplus is None else list(tx.execute(surplus.limit(AT_ONCE)).scalars())
     if not ids:
         return {}
     ended = _deleted(tx, migrations, due.surplus_migrations(ids))
@@ -83,8 +83,8 @@ def purge_actions(tx: Transaction, instance_id: InstanceId, keep: int) -> Counts
 def purge_expired(tx: Transaction, now: datetime) -> Counts:
     """Purge answers under idempotency keys, and revocations of tokens, that have expired."""
     keys = (idempotency_keys.c.project_id, idempotency_keys.c.user_id, idempotency_keys.c.key)
-    old_keys = sa.select(*keys).where(due.expired_keys(now)).limit(ROWS)
-    old_tokens = sa.select(revoked_tokens.c.audit_id).where(due.expired_tokens(now)).limit(ROWS)
+    old_keys = sa.select(*keys).where(due.expired_keys(now)).limit(AT_ONCE)
+    old_tokens = sa.select(revoked_tokens.c.audit_id).where(due.expired_tokens(now)).limit(AT_ONCE)
     return +Counter(
         {
             Kind.KEYS: _deleted(tx, idempotency_keys, sa.tuple_(*keys).in_(old_keys)),
