@@ -24,8 +24,9 @@ from kilonova.db.readers import uptimes as read_uptimes
 from kilonova.db.readers.hosts import COMPUTE
 from kilonova.db.readers.purge import GRACE, SLACK, Kind, count
 from kilonova.db.readers.servers import ServerQuery
-from kilonova.db.readers.uptimes import Window
+from kilonova.db.readers.uptimes import Uptime, Window
 from kilonova.db.schema import action_events, actions, idempotency_keys, instances, tombstones
+from kilonova.db.transaction import Snapshot, Transaction
 from kilonova.db.writers import hosts as write_hosts
 from kilonova.db.writers import idempotency as write_keys
 from kilonova.db.writers.purge import AT_ONCE, SERVERS
@@ -117,14 +118,22 @@ def test_by_number_the_servers_that_were_deleted_first_are_purged(desk: Desk) ->
     assert purge(desk, Retention(deleted=2)) == {}
 
 
+def _launch_all(tx: Transaction) -> None:
+    tx.execute(sa.update(instances).values(launched_at=make.NOW))
+
+
+def _uptimes(snapshot: Snapshot, window: Window) -> list[Uptime]:
+    return list(read_uptimes.within(snapshot, window))
+
+
 def test_a_page_goes_on_after_a_server_that_was_purged_meanwhile(desk: Desk) -> None:
     first, last, newest = (deleted(desk, number) for number in range(3))
-    desk.write(lambda tx: tx.execute(sa.update(instances).values(launched_at=make.NOW)))
+    desk.write(_launch_all)
     purge(desk, Retention(deleted=1))
     assert listed(desk) == [newest]
     assert listed(desk, marker=last) == []
     window = Window(make.NOW - KEEP, desk.now)
-    assert {one.id for one in desk.read(lambda tx: list(read_uptimes.within(tx, window)))} == {ONE, newest}
+    assert {one.id for one in desk.read(_uptimes, window)} == {ONE, newest}
     with pytest.raises(NotFound):
         desk.read(read_instances.get_known, first)
     desk.now += GRACE
