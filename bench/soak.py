@@ -29,9 +29,11 @@ from bench.load import all_active, run_load
 from bench.run import Bench
 from bench.web import Web
 from lab.cloud import free_port
-from lab.common import BUILD
+from lab.common import BUILD, TOP
 
 RESULT = BUILD / "soak.json"
+PAGE = TOP / "docs/reliability.md"
+BEGIN, END = "<!-- soak: written by `make soak` -->", "<!-- soak: end -->"
 PAIRS, BATCH = 100_000, 1_000
 QUICK_PAIRS, QUICK_BATCH = 5_000, 250
 CLIENTS = 20
@@ -207,6 +209,17 @@ def soak(bench: Bench, pairs: int, batch: int) -> list[Sample]:
     return run.samples
 
 
+def record(samples: Sequence[Sample], page: Path = PAGE) -> None:
+    """Write the table of a run into its place in the page."""
+    head, begin, rest = page.read_text().partition(BEGIN)
+    _, end, tail = rest.partition(END)
+    seconds = samples[-1]["at_s"]
+    rate = samples[-1]["pairs"] / seconds
+    words = f"{samples[-1]['pairs']:,.0f} creates and deletes in {seconds / 60:.0f} minutes ({rate:.0f} in a second), "
+    words += f"{os.cpu_count()} CPUs, load average {os.getloadavg()[0]:.1f} at the end."
+    page.write_text(f"{head}{begin}\n{words}\n\n{table(samples)}\n\n{end}{tail}")
+
+
 def main() -> int:
     """See the module."""
     parser = argparse.ArgumentParser(prog="make soak", description="Create and delete servers; nothing may grow.")
@@ -221,6 +234,8 @@ def main() -> int:
     try:
         samples = json.loads(RESULT.read_text()) if arguments.show else soak(Bench(scratch, True), pairs, batch)
         print(table(samples))
+        if samples[-1]["pairs"] >= PAIRS:
+            record(samples)
         grows = [one.measure.name for one in judged(samples) if one.grows]
     except (CannotMeasure, OSError) as exc:
         print(f"soak: {exc}", file=sys.stderr)

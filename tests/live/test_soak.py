@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from bench.figures import CannotMeasure
-from bench.soak import FULL_AFTER_S, MEASURES, Sample, Soak, judged, table
+from bench.soak import BEGIN, END, FULL_AFTER_S, MEASURES, Sample, Soak, judged, record, table
 from kilonova.cmd.main import app
 
 COUNT = 100
@@ -49,7 +49,7 @@ def samples(leak: float, noise: float) -> list[Sample]:
     ]
 
 
-def test_a_leak_is_found_under_noise_and_a_warm_up_is_none() -> None:
+def test_a_leak_is_found_under_noise_and_a_warm_up_is_none(tmp_path: Path) -> None:
     assert not any(one.grows for one in judged(samples(0.0, 0.0)))
     assert not any(one.grows for one in judged(samples(0.0, 0.01)))
     assert all(one.grows for one in judged(samples(0.15, 0.01)))
@@ -57,5 +57,10 @@ def test_a_leak_is_found_under_noise_and_a_warm_up_is_none() -> None:
     short = [{**one, "at_s": 1.0} for one in samples(0.15, 0.0)]
     assert {one.measure.name for one in judged(short)} == {"pss", "rss", "descriptors", "threads", "tasks"}
     assert "not judged: too short" in table(short)
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    record(short, page)
+    assert page.read_text().startswith(f"before\n{BEGIN}\n5,900 creates")
+    assert page.read_text().endswith(f"| not judged: too short |\n\n{END}\nafter\n")
     with pytest.raises(CannotMeasure):
         judged(samples(0.0, 0.0)[:4])
