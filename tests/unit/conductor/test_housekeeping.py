@@ -129,7 +129,8 @@ def _uptimes(snapshot: Snapshot, window: Window) -> list[Uptime]:
 def test_a_page_goes_on_after_a_server_that_was_purged_meanwhile(desk: Desk) -> None:
     first, last, newest = (deleted(desk, number) for number in range(3))
     desk.write(_launch_all)
-    purge(desk, Retention(deleted=1))
+    assert purge(desk, Retention(deleted=1))[Kind.SERVERS] == 2
+    assert purge(desk, Retention(deleted=1)) == {}
     assert listed(desk) == [newest]
     assert listed(desk, marker=last) == []
     window = Window(make.NOW - KEEP, desk.now)
