@@ -13,7 +13,7 @@ from kilonova.cmd.directory import group, show_list
 if TYPE_CHECKING:
     from kilonova.config.load import Settings
 
-app = group("The database: the PostgreSQL of a fleet, and what is kept in any database.")
+app = group("The PostgreSQL of a fleet, and the purge of any database.")
 
 
 @app.command("upgrade", short_help="Create the tables, or bring them to this version.")
