@@ -56,7 +56,11 @@ RESCUE = Operation(
 UNRESCUE = Operation(
     Verb.UNRESCUE,
     (
-        Step("power-off", reboot.power_off),
+        Step(
+            "power-off",
+            reboot.power_off,
+            no_return="The guest is being powered off: rescue the server again when the action has ended.",
+        ),
         Step("network", create.plug_network),
         Step("define", define_as_usual),
         Step("start", create.start),

@@ -45,7 +45,7 @@ MAKE_IMAGE = (
     Step("image", begin, discard),
     Step("copy", copy, remove_copy, interruptible=True),
     Step("upload", upload, interruptible=True),
-    Step("remove-copy", remove_copy),
+    Step("remove-copy", remove_copy, no_return="The image is complete."),
 )
 
 CREATE_IMAGE = Operation(Verb.CREATE_IMAGE, MAKE_IMAGE, clean_up=True, copies=True, needs=SNAPSHOTS)

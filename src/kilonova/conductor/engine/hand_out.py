@@ -8,6 +8,7 @@ from operator import itemgetter
 
 import structlog
 
+from kilonova.conductor.engine.cancel import before_cancel
 from kilonova.conductor.engine.fencing import check_process
 from kilonova.db.readers import work as read_work
 from kilonova.db.transaction import Transaction
@@ -60,7 +61,9 @@ def _items(
             if instance is None:
                 passed_over.append(action.id)
                 continue
-            item = WorkItem(action.with_leg(replace(action.leg, attempt=attempt)), instance)
+            handed = action.with_leg(replace(action.leg, attempt=attempt))
+            bookkeeping = replace(action.bookkeeping, former=None)
+            item = WorkItem(replace(handed, bookkeeping=bookkeeping), before_cancel(action, instance))
             size = len(FETCH.reply_form.dump_json(Fetched((item,), ())))
             if size + ROOM > max_payload:
                 limits = {"bytes": size, "max_payload": max_payload}
