@@ -30,7 +30,9 @@ from kilonova.rpcapi.cancel import CancelAction, CancelReply
 
 EVENT = "conductor.cancel"
 DELETE_STAYS = "A delete cannot be cancelled: parts of the server may be gone."
-OLD_HOST = "Host {host} has code version 1, which cannot cancel work that it has begun: upgrade the host, or delete the server."
+OLD_HOST = (
+    "Host {host} has code version 1, which cannot cancel work that has begun: upgrade the host, or delete the server."
+)
 FIRST_VERSION = 2
 """The first code version of a host that names points of no return."""
 

@@ -77,9 +77,8 @@ async def cancel(call: Call, body: CancelBody) -> Reply:
     for action_id, action in ended.items():
         if _is_pending(action):
             await _request(call, action_id, let_go=True)
-    after = {action.id: action for action in await call.db.read(read_actions.named, name, call.scope)}
-    shown = [_shown(after.get(one.id, one), refused[one.id], call) for one in found if one.id in refused]
-    return CANCELS.reply({"actions": shown}, call)
+    after = [await call.db.read(read_actions.get, action_id) for action_id in wanted]
+    return CANCELS.reply({"actions": [_shown(action, refused[action.id], call) for action in after]}, call)
 
 
 async def _request(call: Call, action_id: ActionId, *, let_go: bool = False) -> str:
