@@ -7,176 +7,23 @@ has the table.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 
-from kilonova.compute.operation import Job, Operation, Step
+from kilonova.compute.operation import Operation, Step
 from kilonova.compute.operations import OPERATIONS
-from kilonova.db.readers import actions as read_actions
-from kilonova.db.readers import hosts as read_hosts
-from kilonova.db.readers import instances as read_instances
-from kilonova.db.readers import quotas
-from kilonova.db.schema import addresses
-from kilonova.db.transaction import Snapshot
+from kilonova.conductor.engine.cancel import DELETE_STAYS
 from kilonova.objects.ids import InstanceId
 from kilonova.objects.states import Verb
-from tests.simulation.test_lost_and_doubled import LARGE, MIB, Story, settled
+from tests.simulation.cancelling import BEFORE, Lab, lab
+from tests.simulation.test_gone import forget
+from tests.simulation.test_lost_and_doubled import settled
 from tests.simulation.virtual import run_virtually
-from tests.simulation.world import World, simulated
 
-TWO_S = 2.0
-
-BODIES: Mapping[str, Any] = {
-    Verb.STOP: {"os-stop": None},
-    Verb.START: {"os-start": None},
-    Verb.REBOOT: {"reboot": {"type": "SOFT"}},
-    Verb.RESCUE: {"rescue": {}},
-    Verb.RESIZE: {"resize": {"flavorRef": LARGE}},
-    Verb.CREATE_IMAGE: {"createImage": {"name": "image"}},
-    Verb.CREATE_BACKUP: {"createBackup": {"name": "backup", "backup_type": "daily", "rotation": 1}},
-}
-BEFORE: Mapping[str, tuple[str, ...]] = {
-    Verb.START: (Verb.STOP,),
-    Verb.UNPAUSE: (Verb.PAUSE,),
-    Verb.RESUME: (Verb.SUSPEND,),
-    Verb.UNRESCUE: (Verb.RESCUE,),
-    Verb.CONFIRM_RESIZE: (Verb.RESIZE,),
-    Verb.REVERT_RESIZE: (Verb.RESIZE,),
-    Verb.UNSHELVE: (Verb.SHELVE,),
-}
-"""The verbs that bring a new server into the state in which a verb is possible."""
 OPERATIONS_OF_HOSTS = sorted(set(OPERATIONS) - {Verb.DELETE, Verb.SHELVE_OFFLOAD, Verb.EVACUATE})
-AFTERWARDS = {Verb.CREATE: "ERROR"}
-
-
-@dataclass
-class Gate:
-    """One step of one operation waits here, as in a call of the hypervisor that does not return."""
-
-    operation: str = ""
-    step: str = ""
-    reached: asyncio.Event = field(default_factory=asyncio.Event)
-    opened: asyncio.Event = field(default_factory=asyncio.Event)
-    runs: dict[InstanceId, int] = field(default_factory=dict[InstanceId, int])
-
-    def arm(self, operation: str, step: str) -> None:
-        self.operation, self.step = operation, step
-        self.reached, self.opened = asyncio.Event(), asyncio.Event()
-
-    def on(self, operation: Operation) -> Operation:
-        return replace(operation, steps=tuple(self._on(operation, step) for step in operation.steps))
-
-    def _on(self, operation: Operation, step: Step) -> Step:
-        async def ensure(job: Job) -> None:
-            if (self.operation, self.step) == (operation.name, step.name):
-                self.reached.set()
-                await self.opened.wait()
-            await self._alone(job, step.ensure)
-
-        async def absent(job: Job) -> None:
-            await self._alone(job, step.absent)
-
-        return replace(step, ensure=ensure, absent=absent)
-
-    async def _alone(self, job: Job, work: Any) -> None:
-        """No guest has two runs at a time."""
-        running = self.runs.get(job.instance.id, 0)
-        assert running == 0
-        self.runs[job.instance.id] = 1
-        try:
-            await work(job)
-        finally:
-            self.runs[job.instance.id] = 0
-
-
-@dataclass
-class Lab:
-    world: World
-    story: Story
-    gate: Gate
-    image_id: str
-    other_image: str
-
-    async def server(self, *verbs: str) -> InstanceId:
-        """A server that had these verbs."""
-        body = {"name": "s", "imageRef": self.image_id, "flavorRef": "1", "networks": "auto"}
-        answer = await self.story.post("/compute/v2.1/servers", {"server": body}, 202)
-        server_id = InstanceId(answer["server"]["id"])
-        if verbs != ("nothing",):
-            await self.settle()
-        for verb in verbs if verbs != ("nothing",) else ():
-            await self.request(server_id, verb)
-            await self.settle()
-        return server_id
-
-    async def request(self, server_id: InstanceId, verb: str) -> None:
-        body = BODIES.get(verb) or {verb: None}
-        if verb == Verb.REBUILD:
-            body = {"rebuild": {"imageRef": self.other_image, "name": "rebuilt"}}
-        reply = await self.world.http.post(f"/compute/v2.1/servers/{server_id}/action", json=body)
-        assert reply.status_code in (200, 202, 204), reply.text
-
-    async def settle(self) -> None:
-        await self.world.until(lambda: settled(self.world), within_s=300)
-
-    async def cancel(self, server_id: InstanceId) -> dict[str, Any]:
-        began = self.world.clock.monotonic()
-        answer = await self.story.post("/compute/v2.1/kilonova/cancel", {"cancel": {"id": server_id}}, 200)
-        assert self.world.clock.monotonic() - began <= TWO_S
-        (one,) = answer["cancel"]["actions"]
-        return one
-
-    async def show(self, server_id: InstanceId) -> dict[str, Any]:
-        return (await self.world.http.get(f"/compute/v2.1/servers/{server_id}")).json()["server"]
-
-    async def everything(self) -> dict[str, Any]:
-        """What must be as before, apart from the record of the server."""
-        (node,) = await self.world.db.read(read_hosts.list_nodes)
-        images = (await self.world.http.get("/image/v2/images")).json()["images"]
-        guests = self.world.machines["a"].guests
-        return {
-            "claims": (node.vcpus_used, node.memory_mib_used, node.disk_gib_used, node.running_vms),
-            "quota": await self.world.db.read(quotas.usage, "p1"),
-            "addresses": await self.world.db.read(_addresses),
-            "images": {one["id"]: one["status"] for one in images},
-            "bytes": {path.name for path in (self.world.state / "images").iterdir()},
-            "guests": {
-                i: (g.base, g.rescue, g.kept_disk, g.disk_bytes, set(g.snapshots), g.network, g.power)
-                for i, g in guests.items()
-            },
-        }
-
-    async def record(self, server_id: InstanceId) -> tuple[Any, ...]:
-        one = await self.world.db.read(read_instances.get, server_id)
-        fault = one.fault and one.fault.message
-        flavors = one.flavor, one.old_flavor, one.new_flavor
-        return one.vm_state, one.task_state, one.desired_power, one.image, one.name, flavors, one.rescue_image, fault
-
-
-@asynccontextmanager
-async def lab(state: Path, seed: int = 1) -> AsyncGenerator[Lab]:
-    gate = Gate()
-    async with simulated(seed, state, hosts=(), loss=0, doubling=0) as world:
-        world.operations = {name: gate.on(operation) for name, operation in OPERATIONS.items()}
-        world.add_host("a")
-        world.machines["a"].before_call = None
-        story = Story(world, seed)
-        await world.until(lambda: _serves(world), within_s=60)
-        yield Lab(world, story, gate, await story.image(), await story.image(2 * MIB))
-
-
-def _addresses(snapshot: Snapshot) -> list[str]:
-    return sorted(snapshot.execute(sa.select(addresses.c.value)).scalars())
-
-
-async def _serves(world: World) -> bool:
-    return any(node.service.up for node in await world.db.read(read_hosts.list_nodes))
 
 
 def _is_beyond(operation: Operation, name: str) -> bool:
@@ -206,14 +53,13 @@ async def _at_a_step(here: Lab, verb: str, step: Step) -> None:
         assert (server["status"], server["OS-EXT-STS:task_state"]) == ("ERROR", None)
     here.gate.opened.set()
     await here.settle()
-    newest = next(one for one in await here.world.db.read(read_actions.of_instance, server_id) if one.verb == verb)
+    newest = await here.newest(server_id, verb)
     if beyond:
         assert newest.state == "done", (step.name, newest.message)
     else:
         assert newest.state == "cancelled", (step.name, newest)
         await _is_as_before(here, server_id, before, record)
-    await here.world.http.delete(f"/compute/v2.1/servers/{server_id}")
-    await here.settle()
+    await here.delete(server_id)
     assert not here.world.machines["a"].guests
 
 
@@ -258,7 +104,185 @@ def test_a_verb_that_its_host_has_not_fetched_is_cancelled_at_once(tmp_path: Pat
                 assert await settled(here.world)
                 await _is_as_before(here, server_id, before, record)
                 here.world.unreachable.clear()
-                await here.world.http.delete(f"/compute/v2.1/servers/{server_id}")
-                await here.settle()
+                await here.delete(server_id)
 
     run_virtually(main())
+
+
+def test_a_host_that_is_down_cleans_up_when_it_is_back(tmp_path: Path) -> None:
+    """Until then the server can be deleted, and nothing else."""
+
+    async def main() -> None:
+        async with lab(tmp_path) as here:
+            before = await here.everything()
+            here.gate.arm(Verb.CREATE, "define")
+            server_id = await here.server("nothing")
+            await here.gate.reached.wait()
+            here.world.unreachable.add("a")
+            await asyncio.sleep(2 * here.world.settings.default.service_down_time)
+            assert (await here.cancel(server_id))["result"] == "cleaning-up"
+            assert (await here.show(server_id))["status"] == "ERROR"
+            path = f"/compute/v2.1/servers/{server_id}/action"
+            refused = await here.world.http.post(path, json={"reboot": {"type": "HARD"}})
+            assert refused.status_code == 409
+            assert "cancelled action" in refused.text
+            here.gate.opened.set()
+            here.world.unreachable.clear()
+            await here.settle()
+            await _is_as_before(here, server_id, before, None)
+
+    run_virtually(main())
+
+
+@pytest.mark.parametrize(
+    ("verb", "step", "state"),
+    [
+        (Verb.REBOOT, "shutdown", "done"),
+        (Verb.RESIZE, "grow-disk", "done"),
+        (Verb.REBUILD, "power-off", "done"),
+        (Verb.RESCUE, "define", "cancelled"),
+        (Verb.SHELVE, "copy", "done"),
+    ],
+)
+def test_a_host_that_died_undoes_the_action_or_ends_it(verb: str, step: str, state: str, tmp_path: Path) -> None:
+    """Its next process has not seen how far the run came."""
+
+    async def main() -> None:
+        async with lab(tmp_path) as here:
+            off = (Verb.STOP,) if verb == Verb.REBUILD else ()
+            server_id = await here.server(*off)
+            before, record = await here.everything(), await here.record(server_id)
+            await here.begin(server_id, verb, step)
+            await here.world.hosts["a"].kill()
+            assert (await here.cancel(server_id))["result"] == "cleaning-up"
+            here.gate.arm("", "")
+            here.gate.runs.clear()
+            here.world.hosts["a"].start()
+            await here.settle()
+            assert (await here.newest(server_id, verb)).state == state
+            if state == "cancelled":
+                await _is_as_before(here, server_id, before, record)
+            else:
+                statuses = {Verb.REBOOT: "ACTIVE", Verb.RESIZE: "VERIFY_RESIZE", Verb.REBUILD: "SHUTOFF"}
+                server = await here.show(server_id)
+                assert server["status"] == statuses.get(Verb(verb), server["status"])
+                assert "fault" not in server
+
+    run_virtually(main())
+
+
+def test_a_delete_goes_on_where_a_cancel_waits_for_its_host(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with lab(tmp_path) as here:
+            before = await here.everything()
+            here.gate.arm(Verb.CREATE, "network")
+            server_id = await here.server("nothing")
+            await here.gate.reached.wait()
+            assert (await here.cancel(server_id))["result"] == "cleaning-up"
+            reply = await here.world.http.delete(f"/compute/v2.1/servers/{server_id}")
+            assert reply.status_code == 204
+            again = await here.world.http.post("/compute/v2.1/kilonova/cancel", json={"cancel": {"id": server_id}})
+            (one,) = again.json()["cancel"]["actions"]
+            assert (one["action"], one["result"], one["message"]) == ("delete", "continues", DELETE_STAYS)
+            here.gate.opened.set()
+            await here.settle()
+            assert await here.everything() == before
+
+    run_virtually(main())
+
+
+def test_an_offload_continues(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with lab(tmp_path) as here:
+            server_id = await here.server()
+            here.gate.arm(Verb.SHELVE_OFFLOAD, "remove-start")
+            await here.request(server_id, Verb.SHELVE)
+            await asyncio.wait_for(here.gate.reached.wait(), 120)
+            assert (await here.cancel(server_id))["result"] == "continues"
+            here.gate.opened.set()
+            await here.settle()
+            assert (await here.show(server_id))["status"] == "SHELVED_OFFLOADED"
+
+    run_virtually(main())
+
+
+def test_an_evacuation_is_cancelled_during_each_of_its_steps(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with lab(tmp_path, hosts=("a", "b")) as here:
+            server_id = await here.server()
+            victim = (await here.show(server_id))["OS-EXT-SRV-ATTR:host"]
+            await here.world.hosts[victim].kill()
+            await asyncio.sleep(2 * here.world.settings.default.service_down_time)
+            await forget(here.world, victim)
+            del here.world.machines[victim]
+            before = await here.everything()
+            for step in OPERATIONS[Verb.EVACUATE].steps:
+                await here.begin(server_id, Verb.EVACUATE, step.name)
+                expected = "cancelled" if step.interruptible else "cleaning-up"
+                assert (await here.cancel(server_id))["result"] == expected
+                here.gate.opened.set()
+                await here.settle()
+                server = await here.show(server_id)
+                assert (server["status"], server["OS-EXT-SRV-ATTR:host"]) == ("ERROR", None)
+                after = await here.everything()
+                assert {**after, "addresses": None} == {**before, "addresses": None}
+            here.gate.arm("", "")
+            await here.request(server_id, Verb.EVACUATE)
+            await here.settle()
+            assert (await here.show(server_id))["status"] == "ACTIVE"
+
+    run_virtually(main())
+
+
+def test_all_servers_of_a_request_are_cancelled_at_once(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with lab(tmp_path) as here:
+            before = await here.everything()
+            here.world.unreachable.add("a")
+            body = {"name": "s", "imageRef": here.image_id, "flavorRef": "1", "networks": "auto", "min_count": 3}
+            reply = await here.world.http.post("/compute/v2.1/servers", json={"server": body})
+            found = await here.cancel_all(reply.headers["x-openstack-request-id"])
+            assert [one["result"] for one in found] == ["cancelled"] * 3
+            after = await here.everything()
+            assert {**after, "quota": None} == {**before, "quota": None}
+
+    run_virtually(main())
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_cancels_at_any_moment_leave_nothing(seed: int, tmp_path: Path) -> None:
+    """Messages are lost, doubled and late, and the host's process dies."""
+
+    async def main() -> None:
+        async with lab(tmp_path, seed, loss=0.06) as here:
+            random = Random(seed)
+            before = await here.everything()
+            servers = [await here.server() for _ in range(4)]
+            for _ in range(16):
+                server_id = random.choice(servers)
+                await _try(here, server_id, random)
+                if random.random() < 0.15:
+                    await here.world.hosts["a"].kill()
+                    here.gate.runs.clear()
+                    here.world.hosts["a"].start()
+            await here.settle()
+            for server_id in servers:
+                await here.delete(server_id)
+            assert {**await here.everything(), "images": None, "bytes": None} == {
+                **before,
+                "images": None,
+                "bytes": None,
+            }
+
+    run_virtually(main())
+
+
+async def _try(here: Lab, server_id: InstanceId, random: Random) -> None:
+    """Request something, and cancel it a moment later."""
+    verb = random.choice([Verb.REBOOT, Verb.RESCUE, Verb.REBUILD, Verb.RESIZE, Verb.SHELVE, Verb.CREATE_IMAGE])
+    if (await here.show(server_id))["OS-EXT-STS:task_state"] is not None or await here.is_refused(server_id, verb):
+        return
+    await asyncio.sleep(random.uniform(0, 1))
+    body = {"cancel": {"id": server_id}}
+    reply = await here.world.http.post("/compute/v2.1/kilonova/cancel", json=body)
+    assert reply.status_code in (200, 404), reply.text
