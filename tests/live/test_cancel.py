@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Actions of real guests are cancelled while libvirtd or QEMU stands still: the answer comes all the same, and nothing is
+"""Actions of real guests are cancelled while libvirtd or QEMU is frozen: the answer comes all the same, and nothing is
 left."""
 
 import json
@@ -30,7 +30,7 @@ def state_of(box: Box, server_id: str, verb: str) -> str:
     return str(reply.json()["actions"][0]["state"])
 
 
-def test_a_build_is_cancelled_while_libvirtd_stands_still(box: Box, daemon: Daemon, image_id: str) -> None:
+def test_a_build_is_cancelled_while_libvirtd_is_frozen(box: Box, daemon: Daemon, image_id: str) -> None:
     daemon.freeze()
     try:
         server_id = box.create(image_id, "frozen")
@@ -51,7 +51,7 @@ def test_a_build_is_cancelled_while_libvirtd_stands_still(box: Box, daemon: Daem
     box.delete(server_id)
 
 
-def test_a_stop_is_cancelled_while_qemu_stands_still(box: Box, daemon: Daemon, image_id: str) -> None:
+def test_a_stop_is_cancelled_while_qemu_is_frozen(box: Box, daemon: Daemon, image_id: str) -> None:
     server_id = box.create(image_id, "ill")
     box.wait_status(server_id, "ACTIVE")
     pid = daemon.guests()[f"kilonova-{server_id}"]

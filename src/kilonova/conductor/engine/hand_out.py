@@ -8,7 +8,6 @@ from operator import itemgetter
 
 import structlog
 
-from kilonova.conductor.engine.cancel import before_cancel
 from kilonova.conductor.engine.fencing import check_process
 from kilonova.db.readers import work as read_work
 from kilonova.db.transaction import Transaction
@@ -63,7 +62,7 @@ def _items(
                 continue
             handed = action.with_leg(replace(action.leg, attempt=attempt))
             bookkeeping = replace(action.bookkeeping, former=None)
-            item = WorkItem(replace(handed, bookkeeping=bookkeeping), before_cancel(action, instance))
+            item = WorkItem(replace(handed, bookkeeping=bookkeeping), instance)
             size = len(FETCH.reply_form.dump_json(Fetched((item,), ())))
             if size + ROOM > max_payload:
                 limits = {"bytes": size, "max_payload": max_payload}
