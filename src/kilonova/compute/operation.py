@@ -102,6 +102,8 @@ class Operation:
     look: Work = nothing
     """A check that runs before the steps and changes nothing. When it refuses, no step begins and nothing is made
     absent: the guest is left as it is."""
+    after_cancel: str = "as before"
+    """What the server is after a cancel, for docs/cancel.md."""
 
     @property
     def no_return(self) -> str:

@@ -104,7 +104,7 @@ class InstanceQueues:
 
     def no_return(self, item: WorkItem) -> str:
         """Why the cancelled leg that the item undoes must end as requested; empty: it can be undone.  Without its run,
-        which an earlier process of this host may have had, the leg counts as one that has passed its point of no
+        which an earlier process of this host may have had, the leg counts as beyond its point of no
         return, if its operation has one."""
         action, undone = item.action, item.action.leg.undoes
         if undone is None or not action.is_cancelled:

@@ -1,25 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """docs/cancel.md: the text, and the point of no return of each verb."""
 
-from collections.abc import Mapping
-
 from kilonova.compute.operations import OPERATIONS
 from kilonova.objects.states import VERBS, Verb
-
-_AS_BEFORE = "as before"
-_AFTER: Mapping[Verb, str] = {
-    Verb.CREATE: "ERROR, with the user who cancelled it in its fault. Nothing is on a host, and no address or claim is "
-    "kept; the server counts in the quota until it is deleted",
-    Verb.EVACUATE: "ERROR, on no host: it can be evacuated again",
-    Verb.STOP: "as before, unless the guest has shut itself down already: then SHUTOFF",
-    Verb.REBOOT: "as before; a guest that has shut itself down already is started",
-    Verb.REBUILD: "as before, with the former image, name and other fields; a guest that was powered off is started",
-    Verb.RESCUE: "as before; a guest that was powered off is started from its own disk",
-    Verb.RESIZE: "as before: the former disk, size and claim; a guest that was powered off is started",
-    Verb.CREATE_IMAGE: "as before, without the image",
-    Verb.CREATE_BACKUP: "as before, without the image; older backups stay",
-    Verb.SHELVE: "as before, without the image; a guest that was powered off is started",
-}
 
 
 def markdown() -> str:
@@ -35,9 +18,10 @@ def markdown() -> str:
 def _row(verb: Verb) -> str:
     if VERBS[verb].until_done:
         return f"| {verb} | its acceptance | Parts of the server may be gone. | - |"
-    last = next((step for step in OPERATIONS[verb].steps if step.no_return), None)
+    operation = OPERATIONS[verb]
+    last = next((step for step in operation.steps if step.no_return), None)
     when, why = ("its end", "-") if last is None else (f"the step `{last.name}`", last.no_return)
-    return f"| {verb} | {when} | {why} | {_AFTER.get(verb, _AS_BEFORE)} |"
+    return f"| {verb} | {when} | {why} | {operation.after_cancel} |"
 
 
 _TEXT = """\

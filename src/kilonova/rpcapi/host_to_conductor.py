@@ -116,8 +116,7 @@ class Finish:
     """The outcome of an attempt at a leg.  `power` is the last state that the hypervisor reported; None: the guest is
     provably absent.  `of_host`: the reason of a failure lies in the host, so that another host may succeed.  `read` is
     the read that `power` is from, which began after the last change of the guest by this attempt.  `refused`: the leg
-    undoes a cancelled leg that has passed its point of no return, which `message` names: nothing is undone, and the
-    cancelled leg continues (since code version 2)."""
+    undoes a cancelled leg beyond its point of no return, which `message` names: the cancelled leg continues."""
 
     host: HostName
     leg: LegId

@@ -37,4 +37,5 @@ REBOOT = Operation(
         Step("start", start),
     ),
     look=look.at_disks,
+    after_cancel="as before; a guest that has shut itself down already is started",
 )

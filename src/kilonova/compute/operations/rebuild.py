@@ -36,4 +36,5 @@ REBUILD = Operation(
     ),
     heavy=True,
     needs=DISK_REPLACEMENT,
+    after_cancel="as before, with the former image, name and other fields; a guest that was powered off is started",
 )

@@ -49,6 +49,7 @@ RESCUE = Operation(
     clean_up=True,
     needs=RESCUE_DISKS,
     look=look.at_disks,
+    after_cancel="as before; a guest that was powered off is started from its own disk",
 )
 
 # The rescue disk is removed when nothing needs it any more: until then a replay, or the next attempt, finds it. The

@@ -105,6 +105,7 @@ RESIZE = Operation(
     heavy=True,
     needs=RESIZING,
     look=look.at_own_disks,
+    after_cancel="as before: the former disk, size and claim; a guest that was powered off is started",
 )
 
 

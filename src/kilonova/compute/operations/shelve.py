@@ -30,6 +30,7 @@ SHELVE = Operation(
     copies=True,
     needs=SNAPSHOTS,
     look=look.at_disks,
+    after_cancel="as before, without the image; a guest that was powered off is started",
 )
 
 SHELVE_OFFLOAD = removal(

@@ -88,4 +88,5 @@ STOP = Operation(
         ),
     ),
     look=look.at_disks,
+    after_cancel="as before, unless the guest has shut itself down already: then SHUTOFF",
 )
