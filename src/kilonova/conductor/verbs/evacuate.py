@@ -16,7 +16,6 @@ from kilonova.db.writers import migrations as write_migrations
 from kilonova.objects.action_params import EvacuateParams, EvacuateRequest
 from kilonova.objects.ids import HostName
 from kilonova.objects.instance import Instance
-from kilonova.objects.leg import touched
 from kilonova.objects.messages import not_given_up
 from kilonova.objects.migration import EVACUATION, Migration, MigrationStatus
 from kilonova.objects.states import PowerState, Verb, VmState
@@ -68,7 +67,7 @@ def _ended(tx: Transaction, ending: Ending) -> Columns:
     write_migrations.pass_to(tx, instance.id, status, ending.now)
     if ending.succeeded:
         return {"launched_at": ending.now}
-    is_absent = ending.outcome.power is None or not touched(ending.action.legs)
+    is_absent = ending.outcome.power is None or ending.cancelled
     if not is_absent or instance.host is None:
         return {}
     write_hosts.release(tx, instance.host, instance)

@@ -19,7 +19,6 @@ from kilonova.db.writers import hosts as write_hosts
 from kilonova.objects.action import Action
 from kilonova.objects.action_params import UnshelveParams, UnshelveRequest, UnshelveSource
 from kilonova.objects.instance import Instance
-from kilonova.objects.leg import touched
 from kilonova.objects.states import VERBS, Verb, VmState
 
 
@@ -99,7 +98,7 @@ def _unshelved(tx: Transaction, ending: Ending) -> Columns:
     assert isinstance(params, UnshelveParams)
     if params.source is not UnshelveSource.OFFLOADED or ending.action.host is None:
         return {}
-    if ending.outcome.power is None or not touched(ending.action.legs):
+    if ending.outcome.power is None or ending.cancelled:
         return _off_host(tx, ending.instance)
     # Parts of it may be on the host: the instance keeps that host, and its claim, until a delete has removed them.
     return {"vm_state": VmState.ERROR, "fault": ending.fault}
