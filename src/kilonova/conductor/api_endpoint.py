@@ -18,6 +18,7 @@ from kilonova.conductor import (
     server_groups,
 )
 from kilonova.conductor.engine.accept import accept
+from kilonova.conductor.engine.cancel import cancel
 from kilonova.conductor.engine.plan import Plan
 from kilonova.conductor.failpoints import ACTION_ACCEPTED, CREATE_ACCEPTED
 from kilonova.conductor.hosts import register
@@ -35,6 +36,7 @@ from kilonova.objects.ids import ActionId, ActionRef
 from kilonova.objects.states import VERBS, Verb
 from kilonova.rpcapi import api_to_conductor as methods
 from kilonova.rpcapi.caller import Caller
+from kilonova.rpcapi.cancel import CANCEL_ACTION, CancelAction, CancelReply
 from kilonova.rpcapi.endpoint import Endpoint
 from kilonova.rpcapi.guard import Guard
 from kilonova.rpcapi.method import Ack
@@ -65,6 +67,7 @@ class ApiEndpoint:
         endpoint = Endpoint(guard)
         endpoint.on(methods.CREATE_SERVERS, self._create_servers)
         endpoint.on(methods.ACCEPT_ACTION, self._accept_action)
+        endpoint.on(CANCEL_ACTION, self._cancel_action)
         endpoint.on(methods.UPDATE_SERVER, self._write_now(server_edits.update))
         endpoint.on(methods.EDIT_METADATA, self._edit_metadata)
         endpoint.on(methods.EDIT_TAGS, self._write_now(server_edits.edit_tags))
@@ -120,6 +123,12 @@ class ApiEndpoint:
                 for waiting in await self._db.read(read_actions.unplaced):
                     self._to_place(waiting, None)
         return ACK
+
+    async def _cancel_action(self, request: CancelAction, _peer: str) -> CancelReply:
+        cancelled = await self._db.write(cancel, request, self._clock.now())
+        if cancelled.wake is not None:
+            await self._rpc.cast(WAKE, Wake(), cancelled.wake)
+        return cancelled.reply
 
     async def _edit_metadata(self, request: methods.EditMetadata, _peer: str) -> Ack:
         await self._db.write(server_edits.edit_metadata, request, self._clock.now(), self._quotas)
