@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from kilonova import CODE_VERSION
 from kilonova.base.clock import Clock
 from kilonova.base.errors import KilonovaError
+from kilonova.base.failpoints import Failpoints
 from kilonova.base.fleet_clock import FleetClock
 from kilonova.base.health import Check
 from kilonova.base.metrics import Metrics
@@ -21,6 +22,7 @@ from kilonova.config.load import Settings
 from kilonova.identity.key_ring import REFRESH_S, KeyRing
 from kilonova.objects.signing_key import TOKENS
 from kilonova.rpc.bus import SelfPing
+from kilonova.wiring.failpoints import breakable_app, breakable_bus, check_failpoints
 from kilonova.wiring.shared import SECRET_BYTES, Vitals, fleet_bus, image_files, web_page
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from kilonova.api.http.start_gate import Start, StartGate
     from kilonova.db.engine import Database
     from kilonova.images.store import ImageStore
+    from kilonova.rpc.bus import Bus
     from kilonova.rpc.nats import NatsBus
     from kilonova.rpcapi.caller import Caller
 
@@ -67,7 +70,7 @@ class ApiProcess:
 
 
 @asynccontextmanager
-async def api_process(settings: Settings, clock: Clock) -> AsyncGenerator[ApiProcess]:
+async def api_process(settings: Settings, clock: Clock, failpoints: Failpoints) -> AsyncGenerator[ApiProcess]:
     """Start an API process.  It waits for the database and the bus in the background.  Raises StateError,
     ConfigError."""
     from kilonova.api.app import ApiDeps, create_app
@@ -86,6 +89,7 @@ async def api_process(settings: Settings, clock: Clock) -> AsyncGenerator[ApiPro
     from kilonova.identity.tokens import TokenMinter
     from kilonova.images.client import StoreClient
 
+    check_failpoints(failpoints, "api")
     name, machine, clock = f"api-{settings.default.host}", clock, FleetClock(clock)
     end = fleet_bus(settings, name, clock)
     keys, metrics, start = KeyRing(clock, settings.api.token_lifetime), Metrics(), Start(JUST_STARTED)
@@ -94,7 +98,7 @@ async def api_process(settings: Settings, clock: Clock) -> AsyncGenerator[ApiPro
         stack.push_async_callback(db.close)
         bus = await stack.enter_async_context(end)
         tasks = await stack.enter_async_context(Supervisor(clock, metrics.round_ended))
-        rpc, ready = _caller(bus, clock), partial(_ready, start, bus)
+        rpc, ready = _caller(breakable_bus(bus, failpoints), clock), partial(_ready, start, bus)
         process_id, client = clock.new_id(), StoreClient(settings.image.ca_file)
         stack.push_async_callback(client.close)
         files = image_files(settings, DaemonWorkers("files", 4), process_id)
@@ -126,11 +130,11 @@ async def api_process(settings: Settings, clock: Clock) -> AsyncGenerator[ApiPro
         tasks.periodic("report", settings.default.report_interval, report, limit_s=REPORT_S)
         tasks.spawn("start", _wait_for_database(start, db, keys, clock, tasks, partial(follow, db, clock, machine)))
         checks = (Check("bus", ping.ping), Check("database", partial(_read_keys, db, keys)))
-        app = StartGate(create_app(deps, page=await web_page(settings, deps, tasks)), start)
-        yield ApiProcess(settings, app, ready, deps.policy, files, Vitals(checks, metrics))
+        app = breakable_app(create_app(deps, page=await web_page(settings, deps, tasks)), failpoints)
+        yield ApiProcess(settings, StartGate(app, start), ready, deps.policy, files, Vitals(checks, metrics))
 
 
-def _caller(bus: "NatsBus", clock: Clock) -> "Caller":
+def _caller(bus: "Bus", clock: Clock) -> "Caller":
     """Every conductor of an API process has REPORT_SERVICE; its reply says which newer methods all of them have."""
     from kilonova.rpcapi.api_to_conductor_admin import REPORT_SERVICE
     from kilonova.rpcapi.caller import Caller
