@@ -17,9 +17,6 @@ def _of(operation: Operation) -> Iterator[str]:
 
 
 NAMES = frozenset(
-    f"{place}.{moment}"
-    for operation in OPERATIONS.values()
-    for place in _of(operation)
-    for moment in ("begin", "done")
+    f"{place}.{moment}" for operation in OPERATIONS.values() for place in _of(operation) for moment in ("begin", "done")
 )
 """`look` reads the guest before the steps, `observe` after them.  Only operations that clean up have undone steps."""

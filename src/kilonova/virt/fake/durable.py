@@ -29,9 +29,9 @@ def _form() -> TypeAdapter[FakeParts]:
     return TypeAdapter(FakeParts)
 
 
-def guests_in(directory: Path) -> Mapping[InstanceId, FakeGuest]:
-    """The guests of the machine in this directory.  The function blocks."""
-    return {InstanceId(path.stem): _guest(path.read_bytes()) for path in sorted(directory.glob("*.json"))}
+def guests_in(directory: Path, pattern: str = "*") -> Mapping[InstanceId, FakeGuest]:
+    """The guests of the machine in this directory whose ids match the pattern.  The function blocks."""
+    return {InstanceId(path.stem): _guest(path.read_bytes()) for path in sorted(directory.glob(f"{pattern}.json"))}
 
 
 def _guest(text: bytes) -> FakeGuest:

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`python -m tests.crashes`: the whole matrix, with its progress; the results are kept below .build/crashes.
+
+Exit status 0 when every registered failpoint was reached, and every crash left what it should.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+
+from kilonova.wiring.failpoints import known_names
+from lab.common import TOP
+from tests.crashes import cloud
+from tests.crashes.excused import EXCUSED
+from tests.crashes.lane import Pair, Result
+from tests.crashes.matrix import SCENARIOS, Findings, Matrix
+from tests.crashes.table import by_kind, by_point
+from tests.crashes.victim import Programs
+
+RAW = TOP / ".build/crashes"
+ROLES = {"box": ("api", "conductor", "compute"), "compute": ("compute",), "conductor": ("conductor",), "api": ("api",)}
+"""The parts of each kind of process."""
+
+
+class Progress:
+    """Prints how far the matrix is, and each wrong result at once; keeps all results."""
+
+    def __init__(self, raw: Path) -> None:
+        self.total, self.done, self.wrong, self.begun, self._said = 0, 0, 0, time.monotonic(), 0.0
+        RAW.mkdir(parents=True, exist_ok=True)
+        self._raw = raw.open("w")
+
+    def tell(self, result: Result) -> None:
+        """One crash is over."""
+        self.done += 1
+        self._raw.write(json.dumps(asdict(result)) + "\n")
+        self._raw.flush()
+        if result.is_wrong:
+            self.wrong += 1
+            self.say(f"{result.outcome}: {result.role}, {result.scenario}, {result.point}: {result.why}")
+        elif time.monotonic() - self._said > 10:
+            self._said = time.monotonic()
+            self.say(f"{self.done} of {self.total} crashes, {self.wrong} wrong")
+
+    def say(self, text: str) -> None:
+        """One line."""
+        print(f"[{time.monotonic() - self.begun:6.0f} s] {text}", flush=True)
+
+
+def main() -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(description="Kill processes at each failpoint, and compare afterwards.")
+    parser.add_argument("--clouds", default="box,fleet", help="box, fleet, or both with a comma")
+    parser.add_argument("--only", default="", help="only pairs with this text in their role, scenario or failpoint")
+    parser.add_argument("--every", type=int, default=1, help="only each n-th pair")
+    parser.add_argument("--lanes", type=int, default=0, help="how many clouds of a kind at the same time")
+    parser.add_argument("--scenarios", default="", help="only these, with commas")
+    arguments = parser.parse_args()
+    names = [name for name in SCENARIOS if not arguments.scenarios or name in arguments.scenarios.split(",")]
+    progress, found = Progress(RAW / "results.jsonl"), dict[str, Findings]()
+    with ExitStack() as stack:
+        for kind in arguments.clouds.split(","):
+            matrix = Matrix(_maker(kind, stack), names, progress.tell)
+            pairs = matrix.record()
+            progress.say(f"{kind}: {len(pairs)} pairs of a failpoint and a request")
+            chosen = _chosen(pairs, arguments.only, arguments.every)
+            progress.total += len(chosen)
+            matrix.crash(chosen, arguments.lanes or {"box": 3, "fleet": 6}[kind])
+            found[kind] = matrix.findings
+    is_whole = not arguments.only and not arguments.scenarios and arguments.every == 1
+    return _report(found, progress, is_whole=is_whole)
+
+
+def _chosen(pairs: Sequence[Pair], only: str, every: int) -> list[Pair]:
+    return [one for one in pairs if only in f"{one.role} {one.scenario} {one.point}"][::every]
+
+
+def _maker(kind: str, stack: ExitStack) -> Callable[[int], cloud.Cloud]:
+    def programs(name: str) -> Programs:
+        made = Programs(name)
+        stack.callback(made.close)
+        return made
+
+    if kind == "box":
+        one = programs("one_box")
+        return lambda _number: cloud.box(one)
+    several = {name: programs(name) for name in ("api", "conductor", "compute")}
+    postgres = stack.enter_context(cloud.databases())
+    return lambda number: cloud.fleet(several, postgres, number)
+
+
+def _report(found: Mapping[str, Findings], progress: Progress, *, is_whole: bool) -> int:
+    results = [one for findings in found.values() for one in findings.results]
+    (RAW / "table.txt").write_text(by_point(results) + "\n")
+    print(by_kind(results))
+    wrong = progress.wrong
+    for kind, findings in found.items():
+        for name, why in findings.broken.items():
+            progress.say(f"{kind}: {name} does not work without a crash: {why}")
+        wrong += len(findings.broken)
+    unreached = sorted(_unreached(findings.reached for findings in found.values())) if is_whole else []
+    for point in unreached:
+        progress.say(f"no run has reached {point}")
+    print(f"{len(results)} crashes in {time.monotonic() - progress.begun:.0f} s; {wrong} wrong.")
+    print(f"Each failpoint: {RAW / 'table.txt'}; each crash: {RAW / 'results.jsonl'}")
+    return 1 if wrong or unreached else 0
+
+
+def _unreached(reached: Iterable[Mapping[str, set[str]]]) -> Iterable[str]:
+    """The registered failpoints of each kind of process that no run has reached, except those with a reason."""
+    for of_roles in reached:
+        for role, points in of_roles.items():
+            yield from (f"{role}: {one}" for one in known_names(*ROLES[role]) - points if not _is_excused(role, one))
+
+
+def _is_excused(role: str, point: str) -> bool:
+    return any(point.startswith(beginning) for beginning in (*EXCUSED["any"], *EXCUSED.get(role, {})))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The two clouds of the matrix, with processes that die: a box, and a fleet on PostgreSQL and NATS."""
+
+import tempfile
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import httpx
+
+from kilonova.virt.fake.durable import DIRECTORY, guests_in
+from kilonova.virt.fake.machine import FakeGuest
+from lab.cloud import free_port
+from lab.common import memory_directory
+from lab.postgres import PrivatePostgres
+from tests.contract.buses import nats_server
+from tests.crashes.victim import Programs, Victim
+from tests.live.box import CloudClient, wait_for
+from tests.live.fleet import Fleet
+
+BOX, COMPUTE, CONDUCTOR, API = ROLES = ("box", "compute", "conductor", "api")
+DRIVER = "fake.DurableFakeDriver"
+CONFIG = f"""
+[DEFAULT]
+compute_driver = {DRIVER}
+report_interval = 4
+action_poll_interval = 2
+orphan_report_interval = 5
+[conductor]
+watchdog_interval = 4
+[quota]
+instances = -1
+cores = -1
+ram = -1
+"""
+
+
+@dataclass
+class Cloud:
+    """`victims` by role; `machines` are the directories of the hosts' guests."""
+
+    client: CloudClient
+    victims: Mapping[str, Sequence[Victim]]
+    machines: Sequence[Path]
+    stack: ExitStack = field(default_factory=ExitStack)
+
+    @cached_property
+    def image(self) -> str:
+        """The image of all servers."""
+        with tempfile.NamedTemporaryFile(suffix=".raw") as file:
+            file.write(b"\x55" * 65536)
+            file.flush()
+            return self.client.upload(Path(file.name), "raw")
+
+    @property
+    def every(self) -> list[Victim]:
+        """All processes."""
+        return [victim for victims in self.victims.values() for victim in victims]
+
+    def arm(self, role: str, plan: str) -> None:
+        """Arm the processes of one role, and disarm the others."""
+        for victim in self.every:
+            victim.arm(plan if victim.role == role else "")
+
+    def revive(self) -> None:
+        """Start the processes that have died, and wait until they serve."""
+        dead = [victim for victim in self.every if not victim.alive]
+        for victim in dead:
+            victim.start()
+        for victim in dead:
+            victim.ready()
+
+    def guests(self, server_id: str) -> list[FakeGuest]:
+        """The guest of a server, on each machine that has one."""
+        found = (guests_in(machine, server_id) for machine in self.machines)
+        return [guest for guests in found for guest in guests.values()]
+
+    def close(self) -> None:
+        """End all processes."""
+        for victim in self.every:
+            victim.kill()
+        self.client.http.close()
+        self.stack.close()
+
+
+def _answers(client: CloudClient) -> bool:
+    try:
+        return client.http.get("/readyz").status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def box(programs: Programs, *words: str, directory: Path | None = None) -> Cloud:
+    """A box that serves, with an administrator who is logged in.  `words` are more of its command line."""
+    with ExitStack() as stack:
+        if directory is None:
+            made = tempfile.TemporaryDirectory(prefix="kn-crash-", dir=memory_directory())
+            directory = Path(stack.enter_context(made))
+        config = directory / "nova.conf"
+        config.write_text(CONFIG)
+        client, state, clouds = CloudClient(free_port()), directory / "state", directory / "clouds.yaml"
+        line = ["up", "--config-file", str(config), "--state-path", str(state), *words]
+        line += ["--listen", f"127.0.0.1:{client.port}", "--clouds-file", str(clouds)]
+        victim = Victim(BOX, programs, line, directory, BOX)
+        victim.is_ready = lambda: _answers(client)
+        cloud = Cloud(client, {BOX: [victim]}, [state / DIRECTORY], stack.pop_all())
+        cloud.revive()
+        wait_for(clouds.exists, why=victim.last_words)
+        client.log_in(clouds)
+        return cloud
+
+
+def fleet(programs: Mapping[str, Programs], postgres: PrivatePostgres, number: int) -> Cloud:
+    """An API process, a conductor and two hosts that serve."""
+    with ExitStack() as stack:
+        made = tempfile.TemporaryDirectory(prefix="kn-crash-", dir=memory_directory())
+        directory, nats = Path(stack.enter_context(made)), stack.enter_context(nats_server())
+        made_fleet = Fleet(directory, nats)
+        made_fleet.config.write_text(
+            made_fleet.config.read_text()
+            .replace("fake.FakeDriver", DRIVER)
+            .replace("report_interval = 0.5", "report_interval = 2")
+            .replace("action_poll_interval = 1", "action_poll_interval = 2")
+            .replace("watchdog_interval = 0.5", "watchdog_interval = 2")
+            + "[quota]\ninstances = -1\ncores = -1\nram = -1\n"
+        )
+        made_fleet.use(postgres.create_database(f"crash{number}"))
+        api = made_fleet.api_server()
+        hosts = {"host1": made_fleet.host("host1"), "host2": made_fleet.host("host2")}
+        services = {API: {"api1": api.service}, CONDUCTOR: {"conductor": made_fleet.conductor}, COMPUTE: hosts}
+        victims = {
+            role: [Victim(role, programs[role], one.words, directory, name) for name, one in ones.items()]
+            for role, ones in services.items()
+        }
+        machines = [directory / name / DIRECTORY for name in hosts]
+        cloud = Cloud(api, victims, machines, stack.pop_all())
+        for role in (CONDUCTOR, API, COMPUTE):
+            for victim in victims[role]:
+                victim.start()
+        for victim in cloud.every:
+            victim.ready()
+        made_fleet.bootstrap(api)
+        return cloud
+
+
+@contextmanager
+def databases() -> Generator[PrivatePostgres]:
+    """A PostgreSQL server for all fleets."""
+    with tempfile.TemporaryDirectory(prefix="kn-pg-", dir=memory_directory()) as directory:
+        Path(directory).chmod(0o711)
+        with PrivatePostgres(Path(directory) / "pg", {"max_connections": "300"}) as server:
+            yield server

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The requests that one transaction carries out: the catalogue, people, quotas, images, hosts."""
+
+from collections.abc import Mapping, Sequence
+
+from tests.crashes.scenario import Call, Edit, Scenario
+
+C, ID, G = "/compute/v2.1", "/identity/v3", "/image/v2"
+
+FLAVOR = Call("POST", f"{C}/flavors", {"flavor": {"id": "{}", "name": "{}", "ram": 64, "vcpus": 1, "disk": 1}})
+NO_FLAVOR = Call("DELETE", f"{C}/flavors/{{}}")
+PRIVATE = Call(
+    "POST",
+    f"{C}/flavors",
+    {
+        "flavor": {
+            "id": "{}",
+            "name": "{}",
+            "ram": 64,
+            "vcpus": 1,
+            "disk": 1,
+            "os-flavor-access:is_public": False,
+        }
+    },
+)
+KEY = Call("POST", f"{C}/os-keypairs", {"keypair": {"name": "{}", "type": "ssh", "public_key": "ssh-ed25519 AAAA {}"}})
+NO_KEY = Call("DELETE", f"{C}/os-keypairs/{{}}")
+GROUP = Call("POST", f"{C}/os-server-groups", {"server_group": {"name": "{}", "policy": "affinity"}}, "server_group.id")
+NO_GROUP = Call("DELETE", f"{C}/os-server-groups/{{id}}")
+AGGREGATE = Call("POST", f"{C}/os-aggregates", {"aggregate": {"name": "{}"}}, "aggregate.id")
+NO_AGGREGATE = Call("DELETE", f"{C}/os-aggregates/{{id}}")
+IMAGE = Call("POST", f"{G}/images", {"name": "{}", "disk_format": "raw", "container_format": "bare"}, "id")
+NO_IMAGE = Call("DELETE", f"{G}/images/{{id}}")
+PROJECT = Call("POST", f"{ID}/projects", {"project": {"name": "{}"}}, "project.id")
+NO_PROJECT = Call("DELETE", f"{ID}/projects/{{id}}")
+USER = Call("POST", f"{ID}/users", {"user": {"name": "{}", "password": "a long password"}}, "user.id")
+NO_USER = Call("DELETE", f"{ID}/users/{{id}}")
+PEOPLE = Call("POST", f"{ID}/groups", {"group": {"name": "{}"}}, "group.id")
+NO_PEOPLE = Call("DELETE", f"{ID}/groups/{{id}}")
+ROLE = Call("POST", f"{ID}/roles", {"role": {"name": "{}"}}, "role.id")
+NO_ROLE = Call("DELETE", f"{ID}/roles/{{id}}")
+QUOTAS = Call("PUT", f"{C}/os-quota-sets/{{}}", {"quota_set": {"cores": 7}})
+NO_QUOTAS = Call("DELETE", f"{C}/os-quota-sets/{{}}")
+
+
+def _edits(*rows: tuple[str, Call, Sequence[Call], Sequence[Call]]) -> Mapping[str, Scenario]:
+    return {name: Edit(name, call, make, unmake) for name, call, make, unmake in rows}
+
+
+EDITS = _edits(
+    ("create a flavor", FLAVOR, (), (NO_FLAVOR,)),
+    ("delete a flavor", NO_FLAVOR, (FLAVOR,), ()),
+    (
+        "describe a flavor",
+        Call("PUT", f"{C}/flavors/{{}}", {"flavor": {"description": "words"}}),
+        (FLAVOR,),
+        (NO_FLAVOR,),
+    ),
+    (
+        "extra specs",
+        Call("POST", f"{C}/flavors/{{}}/os-extra_specs", {"extra_specs": {"hw:a": "b"}}),
+        (FLAVOR,),
+        (NO_FLAVOR,),
+    ),
+    (
+        "access to a flavor",
+        Call("POST", f"{C}/flavors/{{}}/action", {"addTenantAccess": {"tenant": "{}"}}),
+        (PRIVATE,),
+        (NO_FLAVOR,),
+    ),
+    ("create a key pair", KEY, (), (NO_KEY,)),
+    ("delete a key pair", NO_KEY, (KEY,), ()),
+    ("create a server group", GROUP, (), ()),
+    ("delete a server group", NO_GROUP, (GROUP,), ()),
+    ("set quotas", QUOTAS, (), (NO_QUOTAS,)),
+    ("delete quotas", NO_QUOTAS, (QUOTAS,), ()),
+    ("create an aggregate", AGGREGATE, (), ()),
+    (
+        "change an aggregate",
+        Call("PUT", f"{C}/os-aggregates/{{id}}", {"aggregate": {"availability_zone": "z-{}"}}),
+        (AGGREGATE,),
+        (NO_AGGREGATE,),
+    ),
+    ("delete an aggregate", NO_AGGREGATE, (AGGREGATE,), ()),
+    ("create an image", IMAGE, (), ()),
+    ("delete an image", NO_IMAGE, (IMAGE,), ()),
+    ("create a project", PROJECT, (), ()),
+    (
+        "change a project",
+        Call("PATCH", f"{ID}/projects/{{id}}", {"project": {"description": "words"}}),
+        (PROJECT,),
+        (NO_PROJECT,),
+    ),
+    ("tag a project", Call("PUT", f"{ID}/projects/{{id}}/tags/blue"), (PROJECT,), (NO_PROJECT,)),
+    ("delete a project", NO_PROJECT, (PROJECT,), ()),
+    ("create a user", USER, (), ()),
+    ("change a user", Call("PATCH", f"{ID}/users/{{id}}", {"user": {"description": "words"}}), (USER,), (NO_USER,)),
+    ("delete a user", NO_USER, (USER,), ()),
+    ("create a group", PEOPLE, (), ()),
+    (
+        "change a group",
+        Call("PATCH", f"{ID}/groups/{{id}}", {"group": {"description": "words"}}),
+        (PEOPLE,),
+        (NO_PEOPLE,),
+    ),
+    ("delete a group", NO_PEOPLE, (PEOPLE,), ()),
+    ("create a role", ROLE, (), ()),
+    ("change a role", Call("PATCH", f"{ID}/roles/{{id}}", {"role": {"description": "words"}}), (ROLE,), (NO_ROLE,)),
+    ("delete a role", NO_ROLE, (ROLE,), ()),
+)
