@@ -19,12 +19,15 @@ from tests.crashes import cloud
 from tests.crashes.excused import EXCUSED
 from tests.crashes.lane import Pair, Result
 from tests.crashes.matrix import SCENARIOS, Findings, Matrix
+from tests.crashes.real import PAIRS, RealLane, real_box
 from tests.crashes.table import by_kind, by_point
 from tests.crashes.victim import Programs
 
 RAW = TOP / ".build/crashes"
 ROLES = {"box": ("api", "conductor", "compute"), "compute": ("compute",), "conductor": ("conductor",), "api": ("api",)}
 """The parts of each kind of process."""
+LANES = {"box": 3, "fleet": 6, "real": 2}
+"""How many clouds of a kind work at the same time: those of a fleet wait for messages most of the time."""
 
 
 class Progress:
@@ -55,7 +58,7 @@ class Progress:
 def main() -> int:
     """The command."""
     parser = argparse.ArgumentParser(description="Kill processes at each failpoint, and compare afterwards.")
-    parser.add_argument("--clouds", default="box,fleet", help="box, fleet, or both with a comma")
+    parser.add_argument("--clouds", default="box,fleet,real", help="kinds of clouds, with commas")
     parser.add_argument("--only", default="", help="only pairs with this text in their role, scenario or failpoint")
     parser.add_argument("--every", type=int, default=1, help="only each n-th pair")
     parser.add_argument("--lanes", type=int, default=0, help="how many clouds of a kind at the same time")
@@ -65,15 +68,26 @@ def main() -> int:
     progress, found = Progress(RAW / "results.jsonl"), dict[str, Findings]()
     with ExitStack() as stack:
         for kind in arguments.clouds.split(","):
-            matrix = Matrix(_maker(kind, stack), names, progress.tell)
-            pairs = matrix.record()
+            matrix, pairs = _recorded(kind, stack, names, progress)
             progress.say(f"{kind}: {len(pairs)} pairs of a failpoint and a request")
             chosen = _chosen(pairs, arguments.only, arguments.every)
             progress.total += len(chosen)
-            matrix.crash(chosen, arguments.lanes or {"box": 3, "fleet": 6}[kind])
+            matrix.crash(chosen, arguments.lanes or LANES[kind])
             found[kind] = matrix.findings
     is_whole = not arguments.only and not arguments.scenarios and arguments.every == 1
     return _report(found, progress, is_whole=is_whole)
+
+
+def _recorded(kind: str, stack: ExitStack, names: Sequence[str], progress: Progress) -> tuple[Matrix, list[Pair]]:
+    """The matrix of one kind of cloud, and all its pairs."""
+    make = _maker(kind, stack)
+    if kind == "real":
+        sample = [pair for pair in PAIRS if pair.scenario in names]
+        matrix = Matrix(make, sorted({pair.scenario for pair in sample}), progress.tell, RealLane)
+        matrix.record(idle_s=0)
+        return matrix, sample
+    matrix = Matrix(make, names, progress.tell)
+    return matrix, matrix.record()
 
 
 def _chosen(pairs: Sequence[Pair], only: str, every: int) -> list[Pair]:
@@ -89,6 +103,9 @@ def _maker(kind: str, stack: ExitStack) -> Callable[[int], cloud.Cloud]:
     if kind == "box":
         one = programs("one_box")
         return lambda _number: cloud.box(one)
+    if kind == "real":
+        of_libvirt = programs("one_box")
+        return lambda _number: real_box(of_libvirt)
     several = {name: programs(name) for name in ("api", "conductor", "compute")}
     postgres = stack.enter_context(cloud.databases())
     return lambda number: cloud.fleet(several, postgres, number)
@@ -103,7 +120,8 @@ def _report(found: Mapping[str, Findings], progress: Progress, *, is_whole: bool
         for name, why in findings.broken.items():
             progress.say(f"{kind}: {name} does not work without a crash: {why}")
         wrong += len(findings.broken)
-    unreached = sorted(_unreached(findings.reached for findings in found.values())) if is_whole else []
+    complete = [findings.reached for kind, findings in found.items() if kind != "real"]  # (that is a sample)
+    unreached = sorted(_unreached(complete)) if is_whole else []
     for point in unreached:
         progress.say(f"no run has reached {point}")
     print(f"{len(results)} crashes in {time.monotonic() - progress.begun:.0f} s; {wrong} wrong.")

@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -28,6 +29,7 @@ compute_driver = {DRIVER}
 report_interval = 4
 action_poll_interval = 2
 orphan_report_interval = 5
+shutdown_timeout = 3
 [conductor]
 watchdog_interval = 4
 [quota]
@@ -72,10 +74,10 @@ class Cloud:
         for victim in dead:
             victim.ready()
 
-    def guests(self, server_id: str) -> list[FakeGuest]:
-        """The guest of a server, on each machine that has one."""
+    def guests(self, server_id: str) -> list[Mapping[str, Any]]:
+        """What lies of the guest of a server, on each machine that has something."""
         found = (guests_in(machine, server_id) for machine in self.machines)
-        return [guest for guests in found for guest in guests.values()]
+        return [_shown(guest) for guests in found for guest in guests.values()]
 
     def close(self) -> None:
         """End all processes."""
@@ -83,6 +85,23 @@ class Cloud:
             victim.kill()
         self.client.http.close()
         self.stack.close()
+
+
+def _shown(guest: FakeGuest) -> Mapping[str, Any]:
+    definition = guest.definition
+    return {
+        "power": guest.power.name,
+        "reason": guest.reason,
+        "starts": guest.starts,
+        "base": guest.base is not None,
+        "rescue": guest.rescue is not None,
+        "disk": guest.disk_bytes,
+        "kept": guest.kept_disk is not None,
+        "snapshots": len(guest.snapshots),
+        "config drive": guest.config_drive is not None,
+        "network": guest.network,
+        "flavor": definition and definition.flavor.name,
+    }
 
 
 def _answers(client: CloudClient) -> bool:

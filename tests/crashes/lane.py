@@ -131,26 +131,31 @@ class Lane:
         cloud = self.cloud
         subject = scenario.prepare(cloud)
         before = scenario.view(cloud, subject)
-        self._arm(scenario, pair.role, f"{pair.point}=kill")
-        reply = self._sent(scenario, subject)
-        died = self._died(pair.role)
+        reply, died = self._broken(pair, scenario, subject)
         self._arm(scenario, pair.role, "")
         cloud.revive()
         wait_for(self._serves, within_s=60)
         if not died:
             outcome, why = MISSED, f"the reply was {reply}"
         else:
-            outcome, why = self._judged(scenario, subject, before, usual.view, answered=reply is not None)
+            outcome, why = self.judged(pair, scenario, subject, (before, usual.view), answered=reply is not None)
         self._arm(scenario, pair.role, "", fails=False)
         if not why and (found := self._compare(must=False)):
             outcome, why = UNCLEAN, found
         scenario.clean_up(cloud, subject)
         return outcome, why
 
-    def _judged(
-        self, scenario: Scenario, subject: str, before: View, usual: View, *, answered: bool
+    def _broken(self, pair: Pair, scenario: Scenario, subject: str) -> tuple[int | None, bool]:
+        """The status of the reply, if there is one, and whether the failpoint was reached."""
+        self._arm(scenario, pair.role, f"{pair.point}=kill")
+        return self._sent(scenario, subject), self._died(pair.role)
+
+    def judged(
+        self, _pair: Pair, scenario: Scenario, subject: str, views: tuple[View, View], *, answered: bool
     ) -> tuple[str, str]:
-        """Accepted: it ends as without a crash.  Not accepted: nothing has changed."""
+        """The outcome, with the views before and without a crash.  Accepted: it ends as without a crash.  Not accepted:
+        nothing has changed."""
+        before, usual = views
         accepted = scenario.accepted(self.cloud, subject)
         if answered and not accepted:
             return DIFFERENT, "it was answered, and nothing is recorded of it"

@@ -12,6 +12,7 @@ import os
 import pkgutil
 import signal
 import sys
+import traceback
 from collections.abc import Iterable
 
 ROOMS = {
@@ -77,6 +78,8 @@ def main() -> None:
                 status = 0
             except SystemExit as end:
                 status = end.code if isinstance(end.code, int) else 1
+            except BaseException:
+                traceback.print_exc()
             finally:
                 sys.stdout.flush()
                 os._exit(status)

@@ -72,10 +72,11 @@ class Victim:
     def alive(self) -> bool:
         """Whether it runs, or is stopped."""
         try:
-            os.kill(self.pid, 0)
+            if self.pid:
+                os.kill(self.pid, 0)
         except ProcessLookupError:
             return False
-        return True
+        return bool(self.pid)
 
     @property
     def stopped(self) -> bool:

@@ -4,7 +4,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-from kilonova.virt.fake.machine import FakeGuest
 from tests.crashes.cloud import Cloud
 
 View = Mapping[str, Any]
@@ -17,30 +16,13 @@ def of_server(cloud: Cloud, server_id: str) -> View:
     if server is not None:
         task, power = server["OS-EXT-STS:task_state"], server["OS-EXT-STS:power_state"]
         shown = {"status": server["status"], "task": task, "power": power, "flavor": server["flavor"]["original_name"]}
-    return {**shown, "guests": [_guest(one) for one in cloud.guests(server_id)], "images": images(cloud, server_id)}
+    return {**shown, "guests": cloud.guests(server_id), "images": images(cloud, server_id)}
 
 
 def images(cloud: Cloud, server_id: str) -> list[str]:
     """The status of each image that was made of the server."""
     found = cloud.client.http.get("/image/v2/images", params={"name": f"of-{server_id}"}).json()["images"]
     return [one["status"] for one in found]
-
-
-def _guest(guest: FakeGuest) -> Mapping[str, Any]:
-    definition = guest.definition
-    return {
-        "power": guest.power.name,
-        "reason": guest.reason,
-        "starts": guest.starts,
-        "base": guest.base is not None,
-        "rescue": guest.rescue is not None,
-        "disk": guest.disk_bytes,
-        "kept": guest.kept_disk is not None,
-        "snapshots": len(guest.snapshots),
-        "config drive": guest.config_drive is not None,
-        "network": guest.network,
-        "flavor": definition and definition.flavor.name,
-    }
 
 
 def differences(cloud: Cloud) -> list[str]:
@@ -50,7 +32,7 @@ def differences(cloud: Cloud) -> list[str]:
     found: list[str] = []
     for part in parts:
         request = {**part, "repair": False, "pause_seconds": 30, "checksums": False, "begin": False}
-        reply = cloud.client.http.post("/kilonova/verify", json={"verify": request})
+        reply = cloud.client.http.post("/compute/v2.1/kilonova/verify", json={"verify": request})
         if reply.status_code != 200:
             found.append(f"{part}: {reply.status_code} {reply.text}")
             continue
