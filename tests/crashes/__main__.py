@@ -17,7 +17,7 @@ from kilonova.wiring.failpoints import known_names
 from lab.common import TOP
 from tests.crashes import cloud
 from tests.crashes.excused import EXCUSED
-from tests.crashes.lane import Pair, Result
+from tests.crashes.lane import Lane, Pair, Result
 from tests.crashes.matrix import SCENARIOS, Findings, Matrix
 from tests.crashes.real import PAIRS, RealLane, real_box
 from tests.crashes.table import by_kind, by_point
@@ -68,33 +68,32 @@ def main() -> int:
     progress, found = Progress(RAW / "results.jsonl"), dict[str, Findings]()
     with ExitStack() as stack:
         for kind in arguments.clouds.split(","):
-            matrix, pairs = _recorded(kind, stack, names, progress)
-            progress.say(f"{kind}: {len(pairs)} pairs of a failpoint and a request")
-            chosen = _chosen(pairs, arguments.only, arguments.every)
-            progress.total += len(chosen)
-            matrix.crash(chosen, arguments.lanes or LANES[kind])
-            found[kind] = matrix.findings
+            lanes = arguments.lanes or LANES[kind]
+            with Matrix(_maker(kind, stack), lanes, progress.tell, RealLane if kind == "real" else Lane) as matrix:
+                pairs = _recorded(kind, matrix, names)
+                progress.say(f"{kind}: {len(pairs)} pairs of a failpoint and a request")
+                chosen = _chosen(pairs, arguments.only, arguments.every)
+                progress.total += len(chosen)
+                matrix.crash(chosen)
+                found[kind] = matrix.findings
     is_whole = not arguments.only and not arguments.scenarios and arguments.every == 1
     return _report(found, progress, is_whole=is_whole)
 
 
-def _recorded(kind: str, stack: ExitStack, names: Sequence[str], progress: Progress) -> tuple[Matrix, list[Pair]]:
-    """The matrix of one kind of cloud, and all its pairs."""
-    make = _maker(kind, stack)
-    if kind == "real":
-        sample = [pair for pair in PAIRS if pair.scenario in names]
-        matrix = Matrix(make, sorted({pair.scenario for pair in sample}), progress.tell, RealLane)
-        matrix.record(idle_s=0)
-        return matrix, sample
-    matrix = Matrix(make, names, progress.tell)
-    return matrix, matrix.record()
+def _recorded(kind: str, matrix: Matrix, names: Sequence[str]) -> Sequence[Pair]:
+    """The pairs of one kind of cloud."""
+    if kind != "real":
+        return matrix.record(names)
+    sample = [pair for pair in PAIRS if pair.scenario in names]
+    matrix.record(sorted({pair.scenario for pair in sample}), idle_s=0)
+    return [pair for pair in sample if pair.scenario in matrix.findings.usual]
 
 
 def _chosen(pairs: Sequence[Pair], only: str, every: int) -> list[Pair]:
     return [one for one in pairs if only in f"{one.role} {one.scenario} {one.point}"][::every]
 
 
-def _maker(kind: str, stack: ExitStack) -> Callable[[int], cloud.Cloud]:
+def _maker(kind: str, stack: ExitStack) -> Callable[[], cloud.Cloud]:
     def programs(name: str) -> Programs:
         made = Programs(name)
         stack.callback(made.close)
@@ -102,13 +101,13 @@ def _maker(kind: str, stack: ExitStack) -> Callable[[int], cloud.Cloud]:
 
     if kind == "box":
         one = programs("one_box")
-        return lambda _number: cloud.box(one)
+        return lambda: cloud.box(one)
     if kind == "real":
         of_libvirt = programs("one_box")
-        return lambda _number: real_box(of_libvirt)
+        return lambda: real_box(of_libvirt)
     several = {name: programs(name) for name in ("api", "conductor", "compute")}
     postgres = stack.enter_context(cloud.databases())
-    return lambda number: cloud.fleet(several, postgres, number)
+    return lambda: cloud.fleet(several, postgres)
 
 
 def _report(found: Mapping[str, Findings], progress: Progress, *, is_whole: bool) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from tests.live.box import CloudClient, wait_for
 from tests.live.fleet import Fleet
 
 BOX, COMPUTE, CONDUCTOR, API = ROLES = ("box", "compute", "conductor", "api")
+NUMBERS = count(1)
 DRIVER = "fake.DurableFakeDriver"
 CONFIG = f"""
 [DEFAULT]
@@ -55,6 +57,20 @@ class Cloud:
             file.write(b"\x55" * 65536)
             file.flush()
             return self.client.upload(Path(file.name), "raw")
+
+    @cached_property
+    def facts(self) -> Mapping[str, str]:
+        """The ids of what each cloud has: an image, a server, a host and its service, the administrator."""
+        http = self.client.http
+        server = self.client.create(self.image, "of all")
+        self.client.wait_status(server, "ACTIVE")
+        service = http.get("/compute/v2.1/os-services?binary=nova-compute").json()["services"][0]
+        user = http.get("/identity/v3/users?name=admin").json()["users"][0]["id"]
+        project = http.get("/identity/v3/projects?name=admin").json()["projects"][0]["id"]
+        role = http.get("/identity/v3/roles?name=member").json()["roles"][0]["id"]
+        facts = {"image": self.image, "server": server, "service": service["id"], "host": service["host"]}
+        facts |= {"user": user, "project": project, "role": role}
+        return {f"{{{name}}}": fact for name, fact in facts.items()}
 
     @property
     def every(self) -> list[Victim]:
@@ -131,7 +147,7 @@ def box(programs: Programs, *words: str, directory: Path | None = None) -> Cloud
         return cloud
 
 
-def fleet(programs: Mapping[str, Programs], postgres: PrivatePostgres, number: int) -> Cloud:
+def fleet(programs: Mapping[str, Programs], postgres: PrivatePostgres) -> Cloud:
     """An API process, a conductor and two hosts that serve."""
     with ExitStack() as stack:
         made = tempfile.TemporaryDirectory(prefix="kn-crash-", dir=memory_directory())
@@ -145,7 +161,7 @@ def fleet(programs: Mapping[str, Programs], postgres: PrivatePostgres, number: i
             .replace("watchdog_interval = 0.5", "watchdog_interval = 2")
             + "[quota]\ninstances = -1\ncores = -1\nram = -1\n"
         )
-        made_fleet.use(postgres.create_database(f"crash{number}"))
+        made_fleet.use(postgres.create_database(f"crash{next(NUMBERS)}"))
         api = made_fleet.api_server()
         hosts = {"host1": made_fleet.host("host1"), "host2": made_fleet.host("host2")}
         services = {API: {"api1": api.service}, CONDUCTOR: {"conductor": made_fleet.conductor}, COMPUTE: hosts}

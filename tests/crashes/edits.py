@@ -41,6 +41,24 @@ ROLE = Call("POST", f"{ID}/roles", {"role": {"name": "{}"}}, "role.id")
 NO_ROLE = Call("DELETE", f"{ID}/roles/{{id}}")
 QUOTAS = Call("PUT", f"{C}/os-quota-sets/{{}}", {"quota_set": {"cores": 7}})
 NO_QUOTAS = Call("DELETE", f"{C}/os-quota-sets/{{}}")
+METADATA = f"{C}/servers/{{server}}/metadata"
+TAG = f"{C}/servers/{{server}}/tags/{{}}"
+PATCH = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
+BYTES = {"Content-Type": "application/octet-stream"}
+ALL_BYTES = Call("PUT", f"{G}/images/{{id}}/file", b"\x55" * 4096, headers=BYTES)
+MEMBER = Call("POST", f"{G}/images/{{id}}/members", {"member": "{}"})
+ADD_HOST = Call("POST", f"{C}/os-aggregates/{{id}}/action", {"add_host": {"host": "{host}"}})
+NO_HOST = Call("POST", f"{C}/os-aggregates/{{id}}/action", {"remove_host": {"host": "{host}"}})
+CACHE = Call("POST", f"{C}/os-aggregates/{{id}}/images", {"cache": [{"id": "{image}"}]})
+GRANT = f"{ID}/projects/{{project}}/users/{{id}}/roles/{{role}}"
+CREDENTIALS = f"{ID}/users/{{user}}/application_credentials"
+CREDENTIAL = Call("POST", CREDENTIALS, {"application_credential": {"name": "{}"}}, "application_credential.id")
+SERVICE = Call("POST", f"{ID}/services", {"service": {"type": "t-{}", "name": "{}"}}, "service.id")
+
+
+def _repair(**part: str) -> Call:
+    more = {"repair": True, "pause_seconds": 0, "checksums": False, "begin": False}
+    return Call("POST", f"{C}/kilonova/verify", {"verify": {**part, **more}})
 
 
 def _edits(*rows: tuple[str, Call, Sequence[Call], Sequence[Call]]) -> Mapping[str, Scenario]:
@@ -107,4 +125,33 @@ EDITS = _edits(
     ("create a role", ROLE, (), ()),
     ("change a role", Call("PATCH", f"{ID}/roles/{{id}}", {"role": {"description": "words"}}), (ROLE,), (NO_ROLE,)),
     ("delete a role", NO_ROLE, (ROLE,), ()),
+    ("name a server", Call("PUT", f"{C}/servers/{{server}}", {"server": {"name": "{}"}}), (), ()),
+    (
+        "set metadata",
+        Call("POST", METADATA, {"metadata": {"{}": "value"}}),
+        (),
+        (Call("DELETE", f"{METADATA}/{{}}"),),
+    ),
+    ("tag a server", Call("PUT", TAG), (), (Call("DELETE", TAG),)),
+    ("enable a service", Call("PUT", f"{C}/os-services/{{service}}", {"status": "enabled"}), (), ()),
+    ("upload an image", ALL_BYTES, (IMAGE,), (NO_IMAGE,)),
+    (
+        "change an image",
+        Call("PATCH", f"{G}/images/{{id}}", [{"op": "replace", "path": "/name", "value": "new"}], headers=PATCH),
+        (IMAGE,),
+        (NO_IMAGE,),
+    ),
+    ("share an image", MEMBER, (IMAGE,), (NO_IMAGE,)),
+    ("share an image no more", Call("DELETE", f"{G}/images/{{id}}/members/{{}}"), (IMAGE, MEMBER), (NO_IMAGE,)),
+    ("add a host to an aggregate", ADD_HOST, (AGGREGATE,), (NO_HOST, NO_AGGREGATE)),
+    ("cache an image", CACHE, (AGGREGATE, ADD_HOST), (NO_HOST, NO_AGGREGATE)),
+    ("grant a role", Call("PUT", GRANT), (USER,), (NO_USER,)),
+    ("take a role away", Call("DELETE", GRANT), (USER, Call("PUT", GRANT)), (NO_USER,)),
+    ("add to a group", Call("PUT", f"{ID}/groups/{{id}}/users/{{user}}"), (PEOPLE,), (NO_PEOPLE,)),
+    ("create a credential", CREDENTIAL, (), ()),
+    ("delete a credential", Call("DELETE", f"{CREDENTIALS}/{{id}}"), (CREDENTIAL,), ()),
+    ("create a catalog entry", SERVICE, (), ()),
+    ("delete a catalog entry", Call("DELETE", f"{ID}/services/{{id}}"), (SERVICE,), ()),
+    ("repair the database", _repair(part="database"), (), ()),
+    ("repair a host", _repair(part="host", host="{host}"), (), ()),
 )

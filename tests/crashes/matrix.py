@@ -5,13 +5,15 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self, TypeVar
 
 from tests.crashes.cloud import Cloud
 from tests.crashes.edits import EDITS
 from tests.crashes.lane import Lane, Pair, Result, Usual
 from tests.crashes.scenario import Scenario
 from tests.crashes.verbs import FAILING, VERBS
+
+T = TypeVar("T")
 
 SCENARIOS: Mapping[str, Scenario] = {**VERBS, **FAILING, **EDITS}
 START = "start"
@@ -24,10 +26,19 @@ IDLE_S = 9.0
 class Findings:
     """What a matrix has reached and found.  `broken`: scenarios that do not work without a crash, with the reason."""
 
+    idle: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     usual: dict[str, Usual] = field(default_factory=dict[str, Usual])
-    reached: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
     broken: dict[str, str] = field(default_factory=dict[str, str])
     results: list[Result] = field(default_factory=list[Result])
+
+    @property
+    def reached(self) -> dict[str, set[str]]:
+        """By role, the failpoints that were reached."""
+        every = {role: set(points) for role, points in self.idle.items()}
+        for usual in self.usual.values():
+            for role, points in usual.points.items():
+                every.setdefault(role, set()).update(points)
+        return every
 
 
 class Matrix:
@@ -35,74 +46,90 @@ class Matrix:
 
     def __init__(
         self,
-        make: Callable[[int], Cloud],
-        scenarios: Iterable[str],
+        make: Callable[[], Cloud],
+        lanes: int,
         told: Callable[[Result], None],
         lane: Callable[[Any], Lane] = Lane,
     ) -> None:
-        self._make, self._names, self._told, self._lane = make, list(scenarios), told, lane
+        self._make, self._told, self._lane = make, told, lane
+        self._clouds: list[Cloud | None] = [None] * lanes
         self.findings = Findings()
         self._turn = threading.Lock()
 
-    def record(self, idle_s: float = IDLE_S) -> list[Pair]:
-        """Play all scenarios without a crash in a lane of its own; returns the pairs."""
-        cloud = self._make(0)
-        try:
-            return self._recorded(self._lane(cloud), idle_s)
-        finally:
-            cloud.close()
+    def __enter__(self) -> Self:
+        return self
 
-    def _recorded(self, lane: Lane, idle_s: float) -> list[Pair]:
-        idle = lane.idle_points(idle_s)
-        pairs = [Pair(role, START, point) for role, points in idle.items() for point in points]
-        for role, points in idle.items():
-            self.findings.reached.setdefault(role, set()).update(points)
-        for name in self._names:
-            try:
-                usual = lane.record(SCENARIOS[name])
-            except AssertionError as exc:
-                self.findings.broken[name] = str(exc)[:1500]
-                lane.recover()
-                continue
-            self.findings.usual[name] = usual
-            for role, points in usual.points.items():
-                known = {*idle[role], *self._without_failure(name, role)}
-                pairs += [Pair(role, name, point) for point in points if point not in known]
-                self.findings.reached[role].update(points)
-        return pairs
-
-    def _without_failure(self, name: str, role: str) -> Sequence[str]:
-        """The points of the same verb when it succeeds: a failure repeats them."""
-        usual = self.findings.usual.get(name.removesuffix(" fails")) if name in FAILING else None
-        return usual.points[role] if usual else ()
-
-    def crash(self, pairs: Sequence[Pair], lanes: int) -> None:
-        """A crash at each of the pairs."""
-        waiting = list(reversed(pairs))
-        with ThreadPoolExecutor(lanes) as pool:
-            for done in [pool.submit(self._work, number, waiting) for number in range(1, lanes + 1)]:
-                done.result()
-
-    def _work(self, number: int, waiting: list[Pair]) -> None:
-        cloud: Cloud | None = None
-        try:
-            while pair := self._next(waiting):
-                cloud = cloud or self._make(number)
-                result = self._crashed(self._lane(cloud), pair)
-                self.findings.results.append(result)
-                self._told(result)
-                if result.is_wrong:  # what it left would blur the next ones
-                    cloud.close()
-                    cloud, number = None, number + 100
-        finally:
+    def __exit__(self, *_exc: object) -> None:
+        for cloud in self._clouds:
             if cloud is not None:
                 cloud.close()
 
-    def _next(self, waiting: list[Pair]) -> Pair | None:
-        with self._turn:
-            return waiting.pop() if waiting else None
+    def record(self, names: Iterable[str], idle_s: float = IDLE_S) -> list[Pair]:
+        """Play these scenarios without a crash; returns the pairs."""
+
+        def play(lane: Lane, name: str) -> bool:
+            if name == START:
+                self.findings.idle = lane.idle_points(idle_s)
+                return True
+            try:
+                self.findings.usual[name] = lane.record(SCENARIOS[name])
+            except AssertionError as exc:
+                self.findings.broken[name] = str(exc)[:1500]
+                return False
+            return True
+
+        names = list(names)
+        self._share([START, *names] if idle_s else names, play)
+        pairs = [Pair(role, START, point) for role, points in self.findings.idle.items() for point in points]
+        return [*pairs, *(pair for name in names if name in self.findings.usual for pair in self._pairs(name))]
+
+    def _pairs(self, name: str) -> Iterable[Pair]:
+        """The failpoints of a scenario, except those that need no request, or that the same verb reaches when it
+        succeeds."""
+        same = self.findings.usual.get(name.removesuffix(" fails")) if name in FAILING else None
+        for role, points in self.findings.usual[name].points.items():
+            known = {*self.findings.idle.get(role, ()), *(same.points[role] if same is not None else ())}
+            yield from (Pair(role, name, point) for point in points if point not in known)
+
+    def crash(self, pairs: Sequence[Pair]) -> None:
+        """A crash at each of the pairs."""
+
+        def play(lane: Lane, pair: Pair) -> bool:
+            result = self._crashed(lane, pair)
+            with self._turn:
+                self.findings.results.append(result)
+                self._told(result)
+            return not result.is_wrong
+
+        self._share(pairs, play)
 
     def _crashed(self, lane: Lane, pair: Pair) -> Result:
         if pair.scenario == START:
             return lane.crash_at_start(pair)
         return lane.crash(pair, SCENARIOS[pair.scenario], self.findings.usual[pair.scenario])
+
+    def _share(self, items: Sequence[T], play: Callable[[Lane, T], bool]) -> None:
+        """Play all items, in all lanes.  After a False the lane gets another cloud: what is left would blur the next
+        items."""
+        waiting = list(reversed(items))
+
+        def work(number: int) -> None:
+            while True:
+                with self._turn:
+                    if not waiting:
+                        return
+                    item = waiting.pop()
+                cloud = self._clouds[number] or self._made(number)
+                if not play(self._lane(cloud), item):
+                    cloud.close()
+                    self._clouds[number] = None
+
+        with ThreadPoolExecutor(len(self._clouds)) as pool:
+            for done in [pool.submit(work, number) for number in range(len(self._clouds))]:
+                done.result()
+
+    def _made(self, number: int) -> Cloud:
+        """A cloud with what all requests use."""
+        cloud = self._clouds[number] = self._make()
+        assert cloud.facts
+        return cloud

@@ -58,6 +58,11 @@ class RealCloud(Cloud):
     daemon: Daemon
     instances: Path
 
+    @property
+    def facts(self) -> Mapping[str, str]:
+        """Its scenarios need the image only."""
+        return {"{image}": self.image}
+
     def guests(self, server_id: str) -> list[Mapping[str, Any]]:
         """How many processes the guest has, and its files; nothing if it has neither."""
         processes = len(self.processes_of(server_id))

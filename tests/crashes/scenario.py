@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The requests during which processes die.  Each is made alone, on what it has prepared itself."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
@@ -15,6 +16,7 @@ from tests.live.box import wait_for
 NUMBERS = count(1)
 SERVERS = "/compute/v2.1/servers"
 LIMIT_S = 40.0
+MARK = re.compile(r"\{[a-z]+\}")
 
 
 class Scenario(Protocol):
@@ -163,7 +165,8 @@ class Create:
 @dataclass
 class Edit:
     """A request that one transaction carries out: it can be repeated.  `make` and `unmake` are the requests before and
-    after it; a `{}` in paths and bodies is a name of its own, `{id}` the id of what `make` has made."""
+    after it; a `{}` in paths and bodies is a name of its own, `{id}` the id of what `make` has made.  Cloud.facts has
+    the other marks."""
 
     name: str
     call: "Call"
@@ -210,8 +213,11 @@ class Call:
 
     def send(self, cloud: Cloud, name: str, made: str) -> httpx.Response:
         """Send it with these words in the place of the marks."""
-        path = _filled(self.path, cloud, name, made)
-        body = _filled(self.body, cloud, name, made)
+        words = {"{}": name, "{id}": made}
+        path = _filled(self.path, cloud, words)
+        if isinstance(self.body, bytes):
+            return cloud.client.http.request(self.method, path, content=self.body, headers=dict(self.headers))
+        body = _filled(self.body, cloud, words)
         return cloud.client.http.request(self.method, path, json=body, headers=dict(self.headers))
 
     def id_of(self, reply: httpx.Response) -> Any:
@@ -221,11 +227,15 @@ class Call:
         return found
 
 
-def _filled(part: Any, cloud: Cloud, name: str, made: str) -> Any:
+def _filled(part: Any, cloud: Cloud, words: Mapping[str, str]) -> Any:
     if isinstance(part, str):
-        return part.replace("{}", name).replace("{id}", made).replace("{image}", cloud.image)
+        for mark, word in words.items():
+            part = part.replace(mark, word)
+        for mark in MARK.findall(part):
+            part = part.replace(mark, cloud.facts[mark])
+        return part
     if isinstance(part, dict):
-        return {key: _filled(value, cloud, name, made) for key, value in part.items()}
+        return {_filled(key, cloud, words): _filled(value, cloud, words) for key, value in part.items()}
     if isinstance(part, list):
-        return [_filled(value, cloud, name, made) for value in part]
+        return [_filled(value, cloud, words) for value in part]
     return part
