@@ -21,6 +21,7 @@ from lab.mutants_of_actions import MUTANTS_OF_ACTIONS
 from lab.mutants_of_api_processes import MUTANTS_OF_API_PROCESSES
 from lab.mutants_of_conductors import MUTANTS_OF_CONDUCTORS
 from lab.mutants_of_consoles import MUTANTS_OF_CONSOLES
+from lab.mutants_of_crashes import MUTANTS_OF_CRASHES
 from lab.mutants_of_disks import MUTANTS_OF_DISKS
 from lab.mutants_of_edge import MUTANTS_OF_EDGE
 from lab.mutants_of_gone import MUTANTS_OF_GONE
@@ -50,6 +51,7 @@ ACTIONS = "tests/unit/conductor/test_actions.py"
 MUTANTS: Sequence[Mutant] = (
     *MUTANTS_OF_ACTIONS,
     *MUTANTS_OF_API_PROCESSES,
+    *MUTANTS_OF_CRASHES,
     *MUTANTS_OF_DISKS,
     *MUTANTS_OF_EDGE,
     *MUTANTS_OF_CONDUCTORS,

@@ -2,8 +2,9 @@
 """Each transaction of the conductor has failpoints with its name; a database and a bus break at theirs."""
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar, cast
 
 import pytest
 
@@ -11,11 +12,14 @@ import kilonova.conductor
 from kilonova.base.clock import SystemClock
 from kilonova.base.failpoints import Failpoints
 from kilonova.conductor.failpoints import TRANSACTIONS
+from kilonova.db.breakable import BreakableDatabase
+from kilonova.db.engine import Database
 from kilonova.rpc import wire
 from kilonova.rpc.memory import MemoryBus, MemoryHub
 from kilonova.wiring.failpoints import breakable_bus, known_names
 from tests import make
 
+T = TypeVar("T")
 ROOM = Path(kilonova.conductor.__file__).parent
 WHOLE_METHODS = {"transaction"}
 """The transactions named `edit`: an endpoint makes their handlers."""
@@ -52,6 +56,30 @@ class Recorded(Failpoints):
 
     def hit(self, name: str) -> None:
         self.reached.append(name)
+
+
+class Noted:
+    """As much of a Database as a write needs."""
+
+    def __init__(self, reached: list[str]) -> None:
+        self._reached = reached
+
+    async def write(self, fn: Callable[..., T], *args: object) -> T:
+        self._reached.append("written")
+        return fn(None, *args)
+
+
+def test_a_transaction_breaks_before_it_begins_and_after_it_is_committed() -> None:
+    points = Recorded()
+
+    def finish(_tx: object, number: int) -> int:
+        return number
+
+    db = BreakableDatabase(cast("Database", Noted(points.reached)), points, {finish: "finish"})
+    assert make.run(db.write(finish, 7)) == 7
+    assert make.run(db.write(lambda _tx: 8)) == 8
+    named, other = (["write.finish.begin", "written", "write.finish.done"], ["write.edit.begin", "written"])
+    assert points.reached == [*named, *other, "write.edit.done"]
 
 
 @pytest.mark.parametrize(
