@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """The two clouds of the matrix, with processes that die: a box, and a fleet on PostgreSQL and NATS."""
 
+import asyncio
 import tempfile
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from kilonova.objects.ids import HostName
+from kilonova.rpcapi.api_to_conductor_admin import FORGET_HOST, ForgetHost
 from kilonova.virt.fake.durable import DIRECTORY, guests_in
 from kilonova.virt.fake.machine import FakeGuest
 from lab.cloud import free_port
@@ -48,6 +51,10 @@ class Cloud:
     client: CloudClient
     victims: Mapping[str, Sequence[Victim]]
     machines: Sequence[Path]
+    another_host: Callable[[], Victim] | None = None
+    """Starts one more host, which is not among the victims; only in a fleet."""
+    forget: Callable[[str], None] | None = None
+    """Gives up a host that is down; only in a fleet."""
     stack: ExitStack = field(default_factory=ExitStack)
 
     @cached_property
@@ -140,7 +147,7 @@ def box(programs: Programs, *words: str, directory: Path | None = None) -> Cloud
         line += ["--listen", f"127.0.0.1:{client.port}", "--clouds-file", str(clouds)]
         victim = Victim(BOX, programs, line, directory, BOX)
         victim.is_ready = lambda: _answers(client)
-        cloud = Cloud(client, {BOX: [victim]}, [state / DIRECTORY], stack.pop_all())
+        cloud = Cloud(client, {BOX: [victim]}, [state / DIRECTORY], stack=stack.pop_all())
         cloud.revive()
         wait_for(clouds.exists, why=victim.last_words)
         client.log_in(clouds)
@@ -159,6 +166,7 @@ def fleet(programs: Mapping[str, Programs], postgres: PrivatePostgres) -> Cloud:
             .replace("report_interval = 0.5", "report_interval = 2")
             .replace("action_poll_interval = 1", "action_poll_interval = 2")
             .replace("watchdog_interval = 0.5", "watchdog_interval = 2")
+            .replace("[conductor]", "service_down_time = 6\n[conductor]")
             + "[quota]\ninstances = -1\ncores = -1\nram = -1\n"
         )
         made_fleet.use(postgres.create_database(f"crash{next(NUMBERS)}"))
@@ -170,7 +178,8 @@ def fleet(programs: Mapping[str, Programs], postgres: PrivatePostgres) -> Cloud:
             for role, ones in services.items()
         }
         machines = [directory / name / DIRECTORY for name in hosts]
-        cloud = Cloud(api, victims, machines, stack.pop_all())
+        another = partial(_another_host, made_fleet, programs[COMPUTE])
+        cloud = Cloud(api, victims, machines, another, partial(_forget, made_fleet), stack.pop_all())
         for role in (CONDUCTOR, API, COMPUTE):
             for victim in victims[role]:
                 victim.start()
@@ -178,6 +187,22 @@ def fleet(programs: Mapping[str, Programs], postgres: PrivatePostgres) -> Cloud:
             victim.ready()
         made_fleet.bootstrap(api)
         return cloud
+
+
+def _another_host(made: Fleet, programs: Programs) -> Victim:
+    name = f"lost{next(NUMBERS)}"
+    victim = Victim(COMPUTE, programs, made.host(name).words, made.directory, name)
+    victim.start()
+    victim.ready()
+    return victim
+
+
+def _forget(made: Fleet, host: str) -> None:
+    async def call() -> None:
+        async with made.api() as api:
+            await api.call(FORGET_HOST, ForgetHost(HostName(host)))
+
+    asyncio.run(call())
 
 
 @contextmanager

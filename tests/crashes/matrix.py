@@ -11,11 +11,11 @@ from tests.crashes.cloud import Cloud
 from tests.crashes.edits import EDITS
 from tests.crashes.lane import Lane, Pair, Result, Usual
 from tests.crashes.scenario import Scenario
-from tests.crashes.verbs import FAILING, VERBS
+from tests.crashes.verbs import FAILING, OF_A_FLEET, VERBS
 
 T = TypeVar("T")
 
-SCENARIOS: Mapping[str, Scenario] = {**VERBS, **FAILING, **EDITS}
+SCENARIOS: Mapping[str, Scenario] = {**VERBS, **FAILING, **OF_A_FLEET, **EDITS}
 START = "start"
 """In the place of a scenario: the process starts, and waits."""
 IDLE_S = 9.0
@@ -86,7 +86,7 @@ class Matrix:
     def _pairs(self, name: str) -> Iterable[Pair]:
         """The failpoints of a scenario, except those that need no request, or that the same verb reaches when it
         succeeds."""
-        same = self.findings.usual.get(name.removesuffix(" fails")) if name in FAILING else None
+        same = self.findings.usual.get(name.removesuffix(" fails")) if name.endswith(" fails") else None
         for role, points in self.findings.usual[name].points.items():
             known = {*self.findings.idle.get(role, ()), *(same.points[role] if same is not None else ())}
             yield from (Pair(role, name, point) for point in points if point not in known)

@@ -82,7 +82,7 @@ def real_box(programs: Programs) -> RealCloud:
     directory = daemon.directory.parent
     words = ("--connection-uri", daemon.uri, "--compute-driver", "libvirt.LibvirtDriver")
     made = box(programs, *words, directory=directory)
-    cloud = RealCloud(made.client, made.victims, [], made.stack)
+    cloud = RealCloud(made.client, made.victims, [], stack=made.stack)
     cloud.daemon, cloud.instances = daemon, directory / "state/instances"
     cloud.stack.push(running.__exit__)
     cloud.image = cloud.client.upload(GUEST_IMAGE)

@@ -135,6 +135,33 @@ class OfServer:
 
 
 @dataclass
+class Evacuate(OfServer):
+    """An evacuation from a host that was given up."""
+
+    def prepare(self, cloud: Cloud) -> str:
+        assert cloud.another_host is not None
+        assert cloud.forget is not None
+        host = cloud.another_host()
+        wait_for(lambda: _services(cloud).get(host.name) == "up", within_s=LIMIT_S)
+        reply = create(cloud, f"s{next(NUMBERS)}", host=host.name)
+        assert reply.status_code == 202, reply.text
+        server_id = str(reply.json()["server"]["id"])
+        wait_status(cloud, server_id, "ACTIVE")
+        host.kill()
+        wait_for(lambda: _services(cloud).get(host.name) == "down", within_s=LIMIT_S)
+        cloud.forget(host.name)
+        wait_status(cloud, server_id, "ERROR")
+        self.recorded[server_id] = len(actions(cloud, server_id))
+        return server_id
+
+
+def _services(cloud: Cloud) -> Mapping[str, str]:
+    """The state of each host."""
+    found = cloud.client.http.get("/compute/v2.1/os-services?binary=nova-compute").json()["services"]
+    return {one["host"]: one["state"] for one in found}
+
+
+@dataclass
 class Create:
     """A create: its subject is the name of the server."""
 

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 
 from tests.crashes.cloud import Cloud
-from tests.crashes.scenario import SERVERS, Body, Create, OfServer, Scenario, act, body
+from tests.crashes.scenario import SERVERS, Body, Create, Evacuate, OfServer, Scenario, act, body
 
 Send = Callable[[Cloud, str], httpx.Response]
 
@@ -81,3 +81,8 @@ FAILING: Mapping[str, Scenario] = {
         for verb, fails in _FAILING.items()
     },
 }
+OF_A_FLEET: Mapping[str, Scenario] = {
+    "evacuate": Evacuate("evacuate", _act(body(evacuate={}))),
+    "evacuate fails": Evacuate("evacuate fails", _act(body(evacuate={})), fails="compute.evacuate.start.done"),
+}
+"""What needs another host."""
