@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The requests that one transaction carries out: the catalogue, people, quotas, images, hosts."""
 
+import base64
 from collections.abc import Mapping, Sequence
 
 from tests.crashes.scenario import Call, Edit, Scenario
@@ -23,7 +24,10 @@ PRIVATE = Call(
         }
     },
 )
-KEY = Call("POST", f"{C}/os-keypairs", {"keypair": {"name": "{}", "type": "ssh", "public_key": "ssh-ed25519 AAAA {}"}})
+PUBLIC = base64.b64encode(b"\x00\x00\x00\x0bssh-ed25519\x00\x00\x00\x20" + bytes(32)).decode()
+KEY = Call(
+    "POST", f"{C}/os-keypairs", {"keypair": {"name": "{}", "type": "ssh", "public_key": f"ssh-ed25519 {PUBLIC}"}}
+)
 NO_KEY = Call("DELETE", f"{C}/os-keypairs/{{}}")
 GROUP = Call("POST", f"{C}/os-server-groups", {"server_group": {"name": "{}", "policy": "affinity"}}, "server_group.id")
 NO_GROUP = Call("DELETE", f"{C}/os-server-groups/{{id}}")
@@ -39,8 +43,8 @@ PEOPLE = Call("POST", f"{ID}/groups", {"group": {"name": "{}"}}, "group.id")
 NO_PEOPLE = Call("DELETE", f"{ID}/groups/{{id}}")
 ROLE = Call("POST", f"{ID}/roles", {"role": {"name": "{}"}}, "role.id")
 NO_ROLE = Call("DELETE", f"{ID}/roles/{{id}}")
-QUOTAS = Call("PUT", f"{C}/os-quota-sets/{{}}", {"quota_set": {"cores": 7}})
-NO_QUOTAS = Call("DELETE", f"{C}/os-quota-sets/{{}}")
+QUOTAS = Call("PUT", f"{C}/os-quota-sets/{{id}}", {"quota_set": {"cores": 7}})
+NO_QUOTAS = Call("DELETE", f"{C}/os-quota-sets/{{id}}")
 METADATA = f"{C}/servers/{{server}}/metadata"
 TAG = f"{C}/servers/{{server}}/tags/{{}}"
 PATCH = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
@@ -76,13 +80,13 @@ EDITS = _edits(
     ),
     (
         "extra specs",
-        Call("POST", f"{C}/flavors/{{}}/os-extra_specs", {"extra_specs": {"hw:a": "b"}}),
+        Call("POST", f"{C}/flavors/{{}}/os-extra_specs", {"extra_specs": {"a": "b"}}),
         (FLAVOR,),
         (NO_FLAVOR,),
     ),
     (
         "access to a flavor",
-        Call("POST", f"{C}/flavors/{{}}/action", {"addTenantAccess": {"tenant": "{}"}}),
+        Call("POST", f"{C}/flavors/{{}}/action", {"addTenantAccess": {"tenant": "{project}"}}),
         (PRIVATE,),
         (NO_FLAVOR,),
     ),
@@ -90,8 +94,8 @@ EDITS = _edits(
     ("delete a key pair", NO_KEY, (KEY,), ()),
     ("create a server group", GROUP, (), ()),
     ("delete a server group", NO_GROUP, (GROUP,), ()),
-    ("set quotas", QUOTAS, (), (NO_QUOTAS,)),
-    ("delete quotas", NO_QUOTAS, (QUOTAS,), ()),
+    ("set quotas", QUOTAS, (PROJECT,), (NO_QUOTAS, NO_PROJECT)),
+    ("delete quotas", NO_QUOTAS, (PROJECT, QUOTAS), (NO_PROJECT,)),
     ("create an aggregate", AGGREGATE, (), ()),
     (
         "change an aggregate",

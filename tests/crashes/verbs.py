@@ -44,8 +44,8 @@ _ACTIONS: Mapping[str, tuple[Body, Sequence[tuple[Body, str]]]] = {
     "createBackup": (_image("createBackup", backup_type="daily", rotation=1), ()),
     "shelve": (body(shelve=None), ()),
     "unshelve": (body(unshelve=None), (SHELVE,)),
-    "lock": (body(lock={}), ()),
-    "unlock": (body(unlock=None), ((body(lock={}), "ACTIVE"),)),
+    "lock": (body(lock=None), ()),
+    "unlock": (body(unlock=None), ((body(lock=None), "ACTIVE"),)),
     "resetState": (body(**{"os-resetState": {"state": "error"}}), ()),
 }
 
