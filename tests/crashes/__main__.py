@@ -34,10 +34,10 @@ LANES = {"box": 3, "fleet": 6, "real": 2}
 class Progress:
     """Prints how far the matrix is, and each wrong result at once; keeps all results."""
 
-    def __init__(self, raw: Path) -> None:
+    def __init__(self, directory: Path) -> None:
         self.total, self.done, self.wrong, self.begun, self._said = 0, 0, 0, time.monotonic(), 0.0
-        RAW.mkdir(parents=True, exist_ok=True)
-        self._raw = raw.open("w")
+        directory.mkdir(parents=True, exist_ok=True)
+        self.directory, self._raw = directory, (directory / "results.jsonl").open("w")
 
     def tell(self, result: Result) -> None:
         """One crash is over."""
@@ -64,9 +64,10 @@ def main() -> int:
     parser.add_argument("--every", type=int, default=1, help="only each n-th pair")
     parser.add_argument("--lanes", type=int, default=0, help="how many clouds of a kind at the same time")
     parser.add_argument("--scenarios", default="", help="only these, with commas")
+    parser.add_argument("--results", type=Path, default=RAW, help="the directory of the results")
     arguments = parser.parse_args()
     names = [name for name in SCENARIOS if not arguments.scenarios or name in arguments.scenarios.split(",")]
-    progress, found = Progress(RAW / "results.jsonl"), dict[str, Findings]()
+    progress, found = Progress(arguments.results), dict[str, Findings]()
     with ExitStack() as stack:
         for kind in arguments.clouds.split(","):
             lanes = arguments.lanes or LANES[kind]
@@ -77,8 +78,7 @@ def main() -> int:
                 progress.total += len(chosen)
                 matrix.crash(chosen)
                 found[kind] = matrix.findings
-    is_whole = not arguments.only and not arguments.scenarios and arguments.every == 1
-    return _report(found, progress, is_whole=is_whole)
+    return _report(found, progress, is_whole=not arguments.scenarios)
 
 
 def _recorded(kind: str, matrix: Matrix, names: Sequence[str]) -> Sequence[Pair]:
@@ -115,7 +115,7 @@ def _maker(kind: str, stack: ExitStack) -> Callable[[], cloud.Cloud]:
 
 def _report(found: Mapping[str, Findings], progress: Progress, *, is_whole: bool) -> int:
     results = [one for findings in found.values() for one in findings.results]
-    (RAW / "table.txt").write_text(by_point(results) + "\n")
+    (progress.directory / "table.txt").write_text(by_point(results) + "\n")
     print(by_kind(results))
     wrong = progress.wrong
     for kind, findings in found.items():
@@ -127,7 +127,7 @@ def _report(found: Mapping[str, Findings], progress: Progress, *, is_whole: bool
     for point in unreached:
         progress.say(f"no run has reached {point}")
     print(f"{len(results)} crashes in {time.monotonic() - progress.begun:.0f} s; {wrong} wrong.")
-    print(f"Each failpoint: {RAW / 'table.txt'}; each crash: {RAW / 'results.jsonl'}")
+    print(f"{progress.directory} has each failpoint (table.txt) and each crash (results.jsonl).")
     return 1 if wrong or unreached else 0
 
 

@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Self, TypeVar
 
+import httpx
+
 from tests.crashes.cloud import Cloud
 from tests.crashes.edits import EDITS
 from tests.crashes.lane import Lane, Pair, Result, Usual
@@ -73,7 +75,7 @@ class Matrix:
                 return True
             try:
                 self.findings.usual[name] = lane.record(SCENARIOS[name])
-            except AssertionError as exc:
+            except (AssertionError, httpx.HTTPError) as exc:
                 self.findings.broken[name] = str(exc)[:1500]
                 return False
             return True

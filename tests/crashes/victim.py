@@ -52,7 +52,8 @@ class Victim:
 
     def start(self) -> None:
         """Begin, without waiting."""
-        self._start_of_log = self.log.stat().st_size if self.log.exists() else 0
+        self.log.touch()
+        self._start_of_log = self.log.stat().st_size
         self.pid = self._programs.start(self._words, {"KILONOVA_FAILPOINTS": f"@{self._plan}"}, self.log)
 
     def ready(self) -> None:

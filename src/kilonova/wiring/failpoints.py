@@ -46,16 +46,18 @@ def breakable_app(app: "ASGIApp", failpoints: Failpoints) -> "ASGIApp":
 def _of_api() -> frozenset[str]:
     from kilonova.api.http.breakable import NAMES
     from kilonova.rpc.breakable import of_calls
+    from kilonova.rpcapi.to_host import CACHE_IMAGES
 
-    return NAMES | of_calls(_from_api())
+    return NAMES | of_calls(_from_api() | {CACHE_IMAGES.name})
 
 
 def _of_conductor() -> frozenset[str]:
     from kilonova.conductor.failpoints import NAMES
     from kilonova.rpc.breakable import of_calls, of_replies
-    from kilonova.rpcapi import to_host
+    from kilonova.rpcapi.to_host import WAKE
+    from kilonova.rpcapi.to_host_verify import MEND_HOST
 
-    return NAMES | of_replies(_to_conductor()) | of_calls(_changing((to_host,)))
+    return NAMES | of_replies(_to_conductor()) | of_calls({WAKE.name, MEND_HOST.name})
 
 
 def _of_compute() -> frozenset[str]:
