@@ -6,6 +6,7 @@ Exit status 0 when every registered failpoint was reached, and every crash left 
 
 import argparse
 import json
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -66,6 +67,7 @@ def main() -> int:
     parser.add_argument("--scenarios", default="", help="only these, with commas")
     parser.add_argument("--results", type=Path, default=RAW, help="the directory of the results")
     arguments = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # all processes end with this one
     names = [name for name in SCENARIOS if not arguments.scenarios or name in arguments.scenarios.split(",")]
     progress, found = Progress(arguments.results), dict[str, Findings]()
     with ExitStack() as stack:

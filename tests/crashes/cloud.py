@@ -90,12 +90,12 @@ class Cloud:
             victim.arm(plan if victim.role == role else "")
 
     def revive(self) -> None:
-        """Start the processes that have died, and wait until they serve."""
-        dead = [victim for victim in self.every if not victim.alive]
-        for victim in dead:
-            victim.start()
-        for victim in dead:
-            victim.ready()
+        """Start the processes that have died, and wait until they serve.  One may still die meanwhile."""
+        while dead := [victim for victim in self.every if not victim.alive]:
+            for victim in dead:
+                victim.start()
+            for victim in dead:
+                victim.ready()
 
     def guests(self, server_id: str) -> list[Mapping[str, Any]]:
         """What lies of the guest of a server, on each machine that has something."""

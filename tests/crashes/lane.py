@@ -95,12 +95,15 @@ class Lane:
         begun, outcome, why = time.monotonic(), DONE, ""
         try:
             self.cloud.arm(pair.role, f"{pair.point}=kill")
-            for victim in self.cloud.victims[pair.role]:
+            for victim in self.cloud.every:  # (a host that starts makes a conductor work)
                 victim.kill()
+            for victim in self.cloud.every:
                 victim.start()
             if not self._died(pair.role):
                 outcome, why = MISSED, "no process died"
             self.recover()
+            time.sleep(0.1)
+            self.cloud.revive()
             why = self._compare(must=False) or why
             outcome = UNCLEAN if why and outcome == DONE else outcome
         except (AssertionError, httpx.HTTPError) as exc:

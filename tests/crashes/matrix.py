@@ -127,8 +127,11 @@ class Matrix:
                     self._clouds[number] = None
 
         with ThreadPoolExecutor(len(self._clouds)) as pool:
-            for done in [pool.submit(work, number) for number in range(len(self._clouds))]:
-                done.result()
+            try:
+                for done in [pool.submit(work, number) for number in range(len(self._clouds))]:
+                    done.result()
+            finally:
+                waiting.clear()  # (of an interrupted run: each lane ends what it plays)
 
     def _made(self, number: int) -> Cloud:
         """A cloud with what all requests use."""
