@@ -22,7 +22,7 @@ from kilonova.config.load import Settings
 from kilonova.identity.key_ring import REFRESH_S, KeyRing
 from kilonova.objects.signing_key import TOKENS
 from kilonova.rpc.bus import SelfPing
-from kilonova.wiring.failpoints import breakable_app, breakable_bus, check_failpoints
+from kilonova.wiring.failpoints import breakable_bus, check_failpoints
 from kilonova.wiring.shared import SECRET_BYTES, Vitals, fleet_bus, image_files, web_page
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ async def api_process(settings: Settings, clock: Clock, failpoints: Failpoints) 
     from kilonova.api.http.disk_space import ConductorSpace
     from kilonova.api.http.login_limits import LoginLimits
     from kilonova.api.http.policy import Policy
-    from kilonova.api.http.start_gate import Start, StartGate
+    from kilonova.api.http.start_gate import Start
     from kilonova.api.http.token_revalidation import TokenRevalidationCache
     from kilonova.api.image.fleet_store import StoreParts
     from kilonova.api.image.upkeep import open_store
@@ -90,7 +90,6 @@ async def api_process(settings: Settings, clock: Clock, failpoints: Failpoints) 
     from kilonova.identity.tokens import TokenMinter
     from kilonova.images.client import StoreClient
 
-    check_failpoints(failpoints, "api")
     name, machine, clock = f"api-{settings.default.host}", clock, FleetClock(clock)
     end = fleet_bus(settings, name, clock)
     keys, metrics, start = KeyRing(clock, settings.api.token_lifetime), Metrics(), Start(JUST_STARTED)
@@ -99,7 +98,7 @@ async def api_process(settings: Settings, clock: Clock, failpoints: Failpoints) 
         stack.push_async_callback(db.close)
         bus = await stack.enter_async_context(end)
         tasks = await stack.enter_async_context(Supervisor(clock, metrics.round_ended))
-        rpc, ready = _caller(breakable_bus(bus, failpoints), clock), partial(_ready, start, bus)
+        rpc, ready = _caller(bus, failpoints, clock), partial(_ready, start, bus)
         process_id, client = clock.new_id(), StoreClient(settings.image.ca_file)
         stack.push_async_callback(client.close)
         files = image_files(settings, DaemonWorkers("files", 4), process_id)
@@ -132,17 +131,27 @@ async def api_process(settings: Settings, clock: Clock, failpoints: Failpoints) 
         begin = partial(_begin, tasks, upkeep, partial(_read_keys, db, keys), partial(follow, db, clock, machine))
         tasks.spawn("start", _wait_for_database(start, db, keys, clock, begin))
         checks = (Check("bus", ping.ping), Check("database", partial(_read_keys, db, keys)))
-        app = breakable_app(create_app(deps, page=await web_page(settings, deps, tasks)), failpoints)
-        yield ApiProcess(settings, StartGate(app, start), ready, deps.policy, files, Vitals(checks, metrics))
+        app = _behind_gate(create_app(deps, page=await web_page(settings, deps, tasks)), failpoints, start)
+        yield ApiProcess(settings, app, ready, deps.policy, files, Vitals(checks, metrics))
 
 
-def _caller(bus: "Bus", clock: Clock) -> "Caller":
-    """Every conductor of an API process has REPORT_SERVICE; its reply says which newer methods all of them have."""
+def _caller(bus: "Bus", failpoints: Failpoints, clock: Clock) -> "Caller":
+    """Every conductor of an API process has REPORT_SERVICE; its reply says which newer methods all of them have.
+
+    Raises ConfigError for an unknown failpoint."""
     from kilonova.rpcapi.api_to_conductor_admin import REPORT_SERVICE
     from kilonova.rpcapi.caller import Caller
     from kilonova.rpcapi.versions import OLDEST, ConductorVersion
 
-    return Caller(bus, clock, ConductorVersion(max(OLDEST, REPORT_SERVICE.since)))
+    check_failpoints(failpoints, "api")
+    return Caller(breakable_bus(bus, failpoints), clock, ConductorVersion(max(OLDEST, REPORT_SERVICE.since)))
+
+
+def _behind_gate(app: Callable[..., Awaitable[None]], failpoints: Failpoints, start: "Start") -> "StartGate":
+    from kilonova.api.http.breakable import breakable_app
+    from kilonova.api.http.start_gate import StartGate
+
+    return StartGate(breakable_app(app, failpoints), start)
 
 
 def _measure(metrics: Metrics, db: "Database", bus: "NatsBus", keys: KeyRing) -> None:

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING
 from kilonova.base.failpoints import Failpoints
 
 if TYPE_CHECKING:
-    from starlette.types import ASGIApp
-
     from kilonova.rpc.bus import Bus
 
 
@@ -32,15 +30,6 @@ def breakable_bus(bus: "Bus", failpoints: Failpoints) -> "Bus":
     from kilonova.rpc.breakable import BreakableBus
 
     return BreakableBus(bus, failpoints, _to_conductor() | _to_host())
-
-
-def breakable_app(app: "ASGIApp", failpoints: Failpoints) -> "ASGIApp":
-    """The application, with the failpoints of requests that change something."""
-    if not failpoints.is_active:
-        return app
-    from kilonova.api.http.breakable import BreakableApp
-
-    return BreakableApp(app, failpoints)
 
 
 def _of_api() -> frozenset[str]:

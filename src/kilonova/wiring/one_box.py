@@ -14,7 +14,7 @@ from kilonova.base.tasks import Supervisor
 from kilonova.base.threads import DaemonWorkers
 from kilonova.config.default import kept_from_images
 from kilonova.config.load import Settings
-from kilonova.wiring.failpoints import breakable_app, breakable_bus, check_failpoints
+from kilonova.wiring.failpoints import breakable_bus, check_failpoints
 from kilonova.wiring.shared import (
     SECRET_BYTES,
     Vitals,
@@ -69,6 +69,7 @@ class OneBox:
 async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> AsyncGenerator[OneBox]:
     """Start all parts; they stop in reverse order at the end.  Raises StateError, ConfigError, DriverLoadError."""
     from kilonova.api.app import ApiDeps, create_app, recover
+    from kilonova.api.http.breakable import breakable_app
     from kilonova.api.http.disk_space import DiskSpace
     from kilonova.api.http.login_limits import LoginLimits
     from kilonova.api.http.policy import Policy

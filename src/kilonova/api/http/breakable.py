@@ -28,3 +28,8 @@ class BreakableApp:
 
         self._failpoints.hit(BEGIN)
         await self._app(scope, receive, reply)
+
+
+def breakable_app(app: ASGIApp, failpoints: Failpoints) -> ASGIApp:
+    """The application, with the failpoints of requests if any may fire."""
+    return BreakableApp(app, failpoints) if failpoints.is_active else app
