@@ -21,7 +21,7 @@ from tests.crashes.excused import EXCUSED
 from tests.crashes.lane import Lane, Pair, Result
 from tests.crashes.matrix import SCENARIOS, Findings, Matrix
 from tests.crashes.real import PAIRS, RealLane, real_box
-from tests.crashes.table import by_kind, by_point
+from tests.crashes.table import by_kind, by_point, never_fired
 from tests.crashes.verbs import OF_A_FLEET
 from tests.crashes.victim import Programs
 
@@ -80,7 +80,10 @@ def main() -> int:
                 progress.total += len(chosen)
                 matrix.crash(chosen)
                 found[kind] = matrix.findings
-    return _report(found, progress, is_whole=not arguments.scenarios)
+    unreached = [] if arguments.scenarios else _unreached(found)
+    if not (arguments.scenarios or arguments.only or arguments.every > 1):
+        unreached += _only_without_a_crash(found)
+    return _report(found, progress, unreached)
 
 
 def _recorded(kind: str, matrix: Matrix, names: Sequence[str]) -> Sequence[Pair]:
@@ -115,8 +118,12 @@ def _maker(kind: str, stack: ExitStack) -> Callable[[], cloud.Cloud]:
     return lambda: cloud.fleet(several, postgres)
 
 
-def _report(found: Mapping[str, Findings], progress: Progress, *, is_whole: bool) -> int:
-    results = [one for findings in found.values() for one in findings.results]
+def _results(found: Mapping[str, Findings]) -> list[Result]:
+    return [one for findings in found.values() for one in findings.results]
+
+
+def _report(found: Mapping[str, Findings], progress: Progress, unreached: Sequence[str]) -> int:
+    results = _results(found)
     (progress.directory / "table.txt").write_text(by_point(results) + "\n")
     print(by_kind(results))
     wrong = progress.wrong
@@ -124,8 +131,6 @@ def _report(found: Mapping[str, Findings], progress: Progress, *, is_whole: bool
         for name, why in findings.broken.items():
             progress.say(f"{kind}: {name} does not work without a crash: {why}")
         wrong += len(findings.broken)
-    complete = [findings.reached for kind, findings in found.items() if kind != "real"]  # (that is a sample)
-    unreached = sorted(_unreached(complete)) if is_whole else []
     for point in unreached:
         progress.say(f"no run has reached {point}")
     print(f"{len(results)} crashes in {time.monotonic() - progress.begun:.0f} s; {wrong} wrong.")
@@ -133,11 +138,17 @@ def _report(found: Mapping[str, Findings], progress: Progress, *, is_whole: bool
     return 1 if wrong or unreached else 0
 
 
-def _unreached(reached: Iterable[Mapping[str, set[str]]]) -> Iterable[str]:
+def _unreached(found: Mapping[str, Findings]) -> list[str]:
     """The registered failpoints of each kind of process that no run has reached, except those with a reason."""
-    for of_roles in reached:
-        for role, points in of_roles.items():
-            yield from (f"{role}: {one}" for one in known_names(*ROLES[role]) - points if not _is_excused(role, one))
+    every: list[str] = []
+    for kind in found.keys() - {"real"}:  # (that is a sample)
+        for role, points in found[kind].reached.items():
+            every += [f"{role}: {one}" for one in known_names(*ROLES[role]) - points if not _is_excused(role, one)]
+    return sorted(every)
+
+
+def _only_without_a_crash(found: Mapping[str, Findings]) -> list[str]:
+    return [f"{role}: {point} (only without a crash)" for role, point in sorted(never_fired(_results(found)))]
 
 
 def _is_excused(role: str, point: str) -> bool:

@@ -167,7 +167,7 @@ def fleet(programs: Mapping[str, Programs], postgres: PrivatePostgres) -> Cloud:
             .replace("action_poll_interval = 1", "action_poll_interval = 2")
             .replace("watchdog_interval = 0.5", "watchdog_interval = 2")
             .replace("[conductor]", "service_down_time = 6\n[conductor]")
-            + "[quota]\ninstances = -1\ncores = -1\nram = -1\n"
+            + "[quota]\ninstances = -1\ncores = -1\nram = -1\n[image]\nupkeep_interval = 4\n"
         )
         made_fleet.use(postgres.create_database(f"crash{next(NUMBERS)}"))
         api = made_fleet.api_server()

@@ -4,7 +4,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
-from tests.crashes.lane import DONE, REFUSED, REPEATED, Result
+from tests.crashes.lane import DONE, MISSED, REFUSED, REPEATED, Result
 
 KINDS = {
     "http": "a request has arrived, or its reply leaves",
@@ -15,7 +15,7 @@ KINDS = {
     "compute": "a step begins, or is done",
     "undo": "a step is undone",
 }
-OUTCOMES = (DONE, REPEATED, REFUSED)
+OUTCOMES = (DONE, REPEATED, REFUSED, MISSED)
 
 
 def kind_of(point: str) -> str:
@@ -23,6 +23,14 @@ def kind_of(point: str) -> str:
     kind = point.partition(".")[0]
     verb = point.split(".")[1]
     return "undo" if kind == "compute" and ".remove-" in point and verb not in ("delete", "shelveOffload") else kind
+
+
+def never_fired(results: Sequence[Result]) -> set[tuple[str, str]]:
+    """Role and name of each failpoint that was armed, and that no crash has reached."""
+    fired = {(one.role, one.point): False for one in results}
+    for one in results:
+        fired[one.role, one.point] |= one.outcome != MISSED
+    return {point for point, has_fired in fired.items() if not has_fired}
 
 
 def by_kind(results: Iterable[Result]) -> str:
