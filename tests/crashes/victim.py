@@ -36,7 +36,8 @@ class Programs:
     def close(self) -> None:
         """End; the processes go on."""
         self._process.kill()
-        self._process.wait(10)
+        with self._process:  # (closes its pipes, and waits)
+            """It has no more work."""
 
 
 class Victim:

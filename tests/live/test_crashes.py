@@ -15,7 +15,7 @@ from tests.crashes.victim import Programs
 
 pytestmark = pytest.mark.live
 
-EACH = 12
+EACH = 16
 """Each so many pairs one is taken."""
 REAL = {
     (BOX, "create", "compute.create.start.done"),
