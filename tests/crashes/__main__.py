@@ -17,7 +17,7 @@ from pathlib import Path
 from kilonova.wiring.failpoints import known_names
 from lab.common import TOP
 from tests.crashes import cloud
-from tests.crashes.excused import EXCUSED
+from tests.crashes.excused import is_excused
 from tests.crashes.lane import Lane, Pair, Result
 from tests.crashes.matrix import SCENARIOS, Findings, Matrix
 from tests.crashes.real import PAIRS, RealLane, real_box
@@ -143,16 +143,12 @@ def _unreached(found: Mapping[str, Findings]) -> list[str]:
     every: list[str] = []
     for kind in found.keys() - {"real"}:  # (that is a sample)
         for role, points in found[kind].reached.items():
-            every += [f"{role}: {one}" for one in known_names(*ROLES[role]) - points if not _is_excused(role, one)]
+            every += [f"{role}: {one}" for one in known_names(*ROLES[role]) - points if not is_excused(role, one)]
     return sorted(every)
 
 
 def _only_without_a_crash(found: Mapping[str, Findings]) -> list[str]:
     return [f"{role}: {point} (only without a crash)" for role, point in sorted(never_fired(_results(found)))]
-
-
-def _is_excused(role: str, point: str) -> bool:
-    return any(point.startswith(beginning) for beginning in (*EXCUSED["any"], *EXCUSED.get(role, {})))
 
 
 if __name__ == "__main__":

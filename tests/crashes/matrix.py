@@ -18,7 +18,7 @@ from tests.crashes.verbs import FAILING, OF_A_FLEET, VERBS
 T = TypeVar("T")
 
 SCENARIOS: Mapping[str, Scenario] = {**VERBS, **FAILING, **OF_A_FLEET, **EDITS}
-START = "start"
+START = "a start"
 """In the place of a scenario: the process starts, and waits."""
 IDLE_S = 9.0
 """Longer than the intervals of all periodic work."""
