@@ -63,7 +63,7 @@ TRANSACTIONS: Names = {
     purge.purge_deleted: "purge",
 }
 """Each transaction of the conductor, with its name.  Those that are the whole of a method are `edit` (breakable.EDIT);
-tests/unit/conductor/test_failpoints.py finds one that is missing here."""
+tests/unit/conductor/test_failpoints.py finds a missing one."""
 
 NAMES = of_writes(TRANSACTIONS)
 
