@@ -22,6 +22,7 @@ from lab.mutants_of_api_processes import MUTANTS_OF_API_PROCESSES
 from lab.mutants_of_cancel import MUTANTS_OF_CANCEL
 from lab.mutants_of_conductors import MUTANTS_OF_CONDUCTORS
 from lab.mutants_of_consoles import MUTANTS_OF_CONSOLES
+from lab.mutants_of_crashes import MUTANTS_OF_CRASHES
 from lab.mutants_of_disks import MUTANTS_OF_DISKS
 from lab.mutants_of_edge import MUTANTS_OF_EDGE
 from lab.mutants_of_gone import MUTANTS_OF_GONE
@@ -52,6 +53,7 @@ ACTIONS = "tests/unit/conductor/test_actions.py"
 MUTANTS: Sequence[Mutant] = (
     *MUTANTS_OF_ACTIONS,
     *MUTANTS_OF_API_PROCESSES,
+    *MUTANTS_OF_CRASHES,
     *MUTANTS_OF_DISKS,
     *MUTANTS_OF_EDGE,
     *MUTANTS_OF_CONDUCTORS,

@@ -484,7 +484,7 @@ COVERED: Mapping[str, str] = {
     "reports.record_events": "events",
     "reports.report": "report a service",
     "rounds.claim": "claim a round",
-    "self._admit": "register",
+    "self.admit": "register",
     "self._create_keypair": "key pair",
     "server_edits.edit_metadata": "metadata",
     "server_edits.edit_tags": "tags",

@@ -174,6 +174,12 @@ class Runner:
 
     async def run(self, run: Run) -> Outcome:
         """Run to an outcome.  Raises Revoked."""
+        self._failpoints.hit(f"leg.{run.operation.name}.begin")
+        outcome = await self._outcome(run)
+        self._failpoints.hit(f"leg.{run.operation.name}.done")
+        return outcome
+
+    async def _outcome(self, run: Run) -> Outcome:
         try:
             if run.job.action.leg.undoes is not None:
                 return await self._undo(run)

@@ -20,7 +20,6 @@ from kilonova.conductor import (
 from kilonova.conductor.engine.accept import accept
 from kilonova.conductor.engine.cancel import cancel
 from kilonova.conductor.engine.plan import Plan
-from kilonova.conductor.failpoints import ACTION_ACCEPTED, CREATE_ACCEPTED
 from kilonova.conductor.hosts import register
 from kilonova.conductor.placement.place import wanted_of
 from kilonova.conductor.tools import Tools
@@ -59,7 +58,7 @@ class ApiEndpoint:
         to_place: Callable[[ActionRef, Wanted | None], None],
         plans: Mapping[Verb, Plan],
     ) -> None:
-        self._db, self._clock, self._quotas, self._failpoints = tools.db, tools.clock, tools.quotas, tools.failpoints
+        self._db, self._clock, self._quotas = tools.db, tools.clock, tools.quotas
         self._rpc, self._to_place, self._plans = rpc, to_place, plans
 
     def endpoint(self, guard: Guard | None = None) -> Endpoint:
@@ -107,7 +106,6 @@ class ApiEndpoint:
         action_ids = tuple(ActionId(self._clock.new_id()) for _ in request.instances)
         arguments = (request, action_ids, self._clock.now(), self._quotas)
         fresh, created = await self._db.write(idempotency.create, *arguments)
-        self._failpoints.hit(CREATE_ACCEPTED)
         for action_id, instance in zip(fresh, request.instances, strict=False):
             self._to_place(ActionRef(action_id, request.context.request_id), wanted_of(request, instance))
         return created
@@ -115,7 +113,6 @@ class ApiEndpoint:
     async def _accept_action(self, request: methods.AcceptAction, _peer: str) -> Ack:
         action_id = ActionId(self._clock.new_id())
         host = await self._db.write(accept, request, action_id, self._clock.now(), self._quotas, self._plans)
-        self._failpoints.hit(ACTION_ACCEPTED)
         if host is not None:
             await self._rpc.cast(WAKE, Wake(), host)
         elif VERBS[request.verb].needs_placement:
