@@ -5,7 +5,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from random import Random
 
-from kilonova.base.errors import KilonovaError
+from kilonova.base.errors import KilonovaError, NotFound
 from kilonova.objects.ids import HostName
 from kilonova.rpcapi.api_to_conductor_admin import FORGET_HOST, ForgetHost
 from tests.simulation.explore.cloud import Answer
@@ -72,9 +72,10 @@ async def _aggregate(scene: Scene, random: Random) -> None:
 
 
 async def _delete_image(scene: Scene, random: Random) -> None:
-    """An image that a client has made of a server; or the second base image, below servers that live."""
+    """An image that a client has made of a server; rarely the second base image, below servers that live."""
     rows = scene.cloud.observer.rows("SELECT id FROM images ORDER BY id")
-    deletable = [row["id"] for row in rows if row["id"] != scene.clients.images[0]]
+    kept = scene.clients.images[: 1 if random.random() < 0.1 else None]
+    deletable = [row["id"] for row in rows if row["id"] not in kept]
     if deletable:
         image = random.choice(deletable)
         scene.note(f"image {image[:8]} is deleted")
@@ -92,15 +93,21 @@ async def _evacuate(scene: Scene, random: Random) -> None:
     off = sorted(host.name for host in scene.cloud.hosts.values() if host.off)
     if not off:
         return
-    name = random.choice(off)
-    try:
-        await scene.cloud.rpc.call(FORGET_HOST, ForgetHost(HostName(name)))
-    except KilonovaError as exc:
-        scene.note(f"host {name} is not given up: {exc.message[:60]}")
+    if not await give_up(scene, random.choice(off)):
         return
-    scene.note(f"an operator gives host {name} up")
     for server in sorted(scene.clients.slots.values()):
         await scene.clients.action(0, server, "evacuate", random)
+
+
+async def give_up(scene: Scene, host: str) -> bool:
+    """Give up a host, as `kilonova host forget` does.  Returns whether it is given up."""
+    try:
+        await scene.cloud.rpc.call(FORGET_HOST, ForgetHost(HostName(host)))
+    except KilonovaError as exc:
+        scene.note(f"host {host} is not given up: {exc.message[:60]}")
+        return isinstance(exc, NotFound)
+    scene.note(f"an operator gives host {host} up")
+    return True
 
 
 async def _list_hosts(scene: Scene, _random: Random) -> None:

@@ -54,16 +54,18 @@ def _edges() -> frozenset[tuple[str, str]]:
     found: set[tuple[str, str]] = set()
     vms = [one for one in VmState if one is not VmState.DELETED]
     for verb, rule in VERBS.items():
-        tasks = [str(rule.task_state or "")] + {Verb.REBOOT: ["rebooting_hard"], Verb.CREATE: ["spawning"]}.get(verb, [])
+        tasks = [str(rule.task_state or "")] + {Verb.REBOOT: ["rebooting_hard"], Verb.CREATE: ["spawning"], Verb.UNSHELVE: ["spawning"]}.get(verb, [])
         for task in tasks:
             for vm in vms:
                 ends = {vm, VmState.ERROR, rule.final_state or vm, VmState.STOPPED, VmState.ACTIVE}
                 ends |= {OBSERVED.get((end, power), end) for end in tuple(ends) for power in PowerState}
-                if vm in rule.allowed or rule.needs_placement or verb is Verb.START:
+                if vm in rule.allowed or verb is Verb.START:
                     found.add((f"{vm}/", f"{vm}/{task}"))
                 found |= {(f"{vm}/{task}", f"{end}/") for end in ends}
                 found.add(("error/", f"{vm}/"))  # an abandoned action continues
-    found |= {("building/scheduling", "building/spawning"), ("error/rebuilding", "error/rebuilding")}
+    found |= {("building/scheduling", "building/spawning"), ("building/spawning", "building/scheduling")}
+    found |= {(f"{vm}/", "shelved_offloaded/unshelving") for vm in ("active", "error", "stopped")}  # after a reset
+    found |= {("shelved_offloaded/unshelving", "shelved_offloaded/spawning")}
     for vm in vms:
         found.add((f"{vm}/", f"{vm}/deleting"))
         found |= {(f"{vm}/", f"{OBSERVED.get((vm, power), vm)}/") for power in PowerState}
@@ -136,10 +138,12 @@ def _guests(truth: Truth) -> dict[str, list[Guest]]:
 
 
 def each_server_has_its_guest(truth: Truth) -> Iterator[str]:
-    """A server on a host has one guest there, in the power state that its vm_state says."""
+    """A server on a host has one guest there, in the power state that its vm_state says.  An operator's word may hide
+    that a server has no host."""
     guests = _guests(truth)
+    reset = {one.server for one in truth.exchanges if one.verb.startswith("resetState") and (one.accepted or one.unknown)}
     for row in truth.living:
-        if row["host"] in truth.gone or row["vm_state"] in ("error", "building"):
+        if row["vm_state"] in ("error", "building") or (row["host"] is None and row["id"] in reset):
             continue
         there = [guest for guest in guests[row["id"]] if guest.defined]
         wanted = [] if row["vm_state"] == "shelved_offloaded" else [row["host"]]

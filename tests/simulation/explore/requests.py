@@ -85,6 +85,8 @@ class Clients:
     history: History = field(default_factory=History)
     slots: dict[int, str] = field(default_factory=dict)
     seen: dict[int, Shown] = field(default_factory=dict)
+    gone: set[int] = field(default_factory=set)
+    """Slots whose servers a client has seen deleted."""
     images: list[str] = field(default_factory=list)
 
     async def _exchange(
@@ -121,15 +123,23 @@ class Clients:
             if not exchange.unknown:
                 return
 
-    async def show(self, who: int, slot: int) -> None:
+    def _slot(self, slot: int) -> int | None:
+        """The slot, if it has a server that no client has seen deleted; else the next one that has."""
+        filled = sorted(self.slots.keys() - self.gone)
+        return next((one for one in filled if one >= slot), filled[0] if filled else None)
+
+    async def show(self, who: int, wanted: int) -> None:
         """Read one server."""
-        server = self.slots.get(slot)
-        if server is None:
+        slot = self._slot(wanted)
+        if slot is None:
             return
+        server = self.slots[slot]
         exchange, answer = await self._exchange(who, server, "show", "GET", f"{SERVERS}/{server}", admin=True)
         if answer.code == 200:
             exchange.shown = self.seen[slot] = shown(answer.body["server"])
             exchange.message = ""
+        elif answer.code == 404:
+            self.gone.add(slot)
 
     async def list_servers(self, who: int) -> None:
         """Read all servers in one request: one exchange for each that is shown."""
@@ -143,17 +153,23 @@ class Clients:
             )  # fmt: skip
             self.history.exchanges.append(one)
 
-    async def actions(self, who: int, slot: int) -> None:
+    async def actions(self, who: int, wanted: int) -> None:
         """Read the actions of a server."""
-        if (server := self.slots.get(slot)) is not None:
+        if (slot := self._slot(wanted)) is not None:
+            server = self.slots[slot]
             path = f"{SERVERS}/{server}/os-instance-actions"
             await self._exchange(who, server, "actions", "GET", path)
 
-    async def act(self, who: int, slot: int, random: Random) -> None:
-        """An action on the server in the slot."""
-        server, name = self.slots.get(slot), action_of(random, self.seen.get(slot))
-        if server is not None:
-            await self.action(who, server, name, random)
+    async def act(self, who: int, wanted: int, random: Random) -> None:
+        """An action on the server in the slot, chosen by the state that it shows now."""
+        if random.random() < 0.5:
+            await self.show(who, wanted)
+        slot = self._slot(wanted)
+        if slot is None:
+            return
+        exchange = await self.action(who, self.slots[slot], action_of(random, self.seen.get(slot)), random)
+        if exchange.code == 404 and exchange.verb not in ("rebuild", "rescue"):
+            self.gone.add(slot)
 
     async def action(self, who: int, server: str, name: str, random: Random) -> Exchange:
         """This action on this server."""
@@ -164,9 +180,10 @@ class Clients:
         exchange, _ = await self._exchange(who, server, name, "POST", path, body, admin=name in ADMINS)
         return exchange
 
-    async def delete(self, who: int, slot: int) -> None:
+    async def delete(self, who: int, wanted: int) -> None:
         """Delete the server in the slot."""
-        if (server := self.slots.get(slot)) is not None:
+        if (slot := self._slot(wanted)) is not None:
+            server = self.slots[slot]
             await self._exchange(who, server, "delete", "DELETE", f"{SERVERS}/{server}")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.simulation.explore import plan as plans
 from tests.simulation.explore.cloud import Cloud, opened
-from tests.simulation.explore.edits import EDITS, change_service
+from tests.simulation.explore.edits import EDITS, change_service, give_up
 from tests.simulation.explore.faults import FAULTS, Scene
 from tests.simulation.explore.history import History
 from tests.simulation.explore.invariants import broken
@@ -21,6 +21,7 @@ from tests.simulation.virtual import run_virtually
 MIB = 1 << 20
 SERVE_S, SETTLE_S, QUIET_S = 60.0, 1800.0, 150.0
 """How long a cloud may take to start, the work to end after the last fault, and how long nothing may change then."""
+MOST_TRIES = 30
 DIRECTORY = Path("/dev/shm") if Path("/dev/shm").is_dir() else None
 """Files in memory: a simulation cannot lose power."""
 
@@ -81,6 +82,8 @@ async def _live(plan: Plan, scene: Scene) -> Truth:
         for step in plan.steps:
             group.create_task(_step(scene, step, begin))
     await _heal(scene)
+    await cloud.until(lambda: not _open(cloud), within_s=SETTLE_S, every_s=5)
+    await _bury(scene)
     settled = await cloud.until(lambda: not _open(cloud), within_s=SETTLE_S, every_s=5)
     if not settled:
         cloud.defects.extend(_stuck(cloud))
@@ -142,10 +145,19 @@ async def _heal(scene: Scene) -> None:
             await change_service(scene, name, status="enabled")
 
 
+async def _bury(scene: Scene) -> None:
+    """An operator gives up the hosts that never return, once their work is all that is left."""
+    for name, host in scene.cloud.hosts.items():
+        for _ in range(MOST_TRIES if host.lost else 0):
+            if await give_up(scene, name):
+                break
+            await asyncio.sleep(10)
+
+
 def _open(cloud: Cloud) -> list[str]:
-    """Open actions that somebody could end: not those of hosts that never return."""
+    """Open actions, without those of hosts that never return."""
     lost = {name for name, host in cloud.hosts.items() if host.lost}
-    rows = cloud.observer.rows("SELECT id, host FROM actions WHERE state = 'open'")
+    rows = cloud.observer.rows("SELECT id, host FROM actions WHERE state IN ('open', 'abandoned')")
     return [row["id"] for row in rows if row["host"] not in lost]
 
 

@@ -23,6 +23,8 @@ class State(NamedTuple):
 
 START = frozenset({State(V.BUILDING, TaskState.SCHEDULING)})
 DELETED = State(V.DELETED)
+_PLACING = (TaskState.SCHEDULING, TaskState.SPAWNING)
+"""A build that a host could not do is given to another one."""
 
 _TASKS = {rule.task_state: verb for verb, rule in VERBS.items() if rule.task_state is not None}
 _TASKS |= {TaskState.REBOOTING_HARD: Verb.REBOOT, TaskState.SPAWNING: Verb.CREATE}
@@ -34,9 +36,15 @@ _BY_NAME: Mapping[str, Verb] = {
 }
 
 
+def _verb(state: State) -> Verb:
+    """The verb of the open action."""
+    unshelves = state.task is TaskState.SPAWNING and state.vm is V.SHELVED_OFFLOADED
+    return Verb.UNSHELVE if unshelves else _TASKS[state.task]
+
+
 def _ends(state: State) -> set[State]:
     """The states in which the open action may end."""
-    verb = _TASKS[state.task]
+    verb = _verb(state)
     rule = VERBS[verb]
     if verb is Verb.DELETE:
         return {DELETED, State(V.ERROR, None, state.locked)}
@@ -63,9 +71,11 @@ def _next(state: State) -> frozenset[State]:
             found.add(state._replace(task=TaskState.SHELVING_OFFLOADING))
     else:
         found |= _ends(state)
-        if state.task is TaskState.SCHEDULING:
+        if state.task in _PLACING and state.vm is V.BUILDING:
+            found |= {state._replace(task=task) for task in _PLACING}
+        if state.task is TaskState.UNSHELVING and state.vm is V.SHELVED_OFFLOADED:
             found.add(state._replace(task=TaskState.SPAWNING))
-        if _TASKS[state.task] is not Verb.DELETE and state.vm is not V.ERROR:
+        if _verb(state) is not Verb.DELETE and state.vm is not V.ERROR:
             found.add(State(V.ERROR, None, state.locked))
     found.discard(state)
     return frozenset(found)
