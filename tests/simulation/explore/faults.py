@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from random import Random
 
-from kilonova.objects.ids import HostName
 from kilonova.objects.states import PowerState
-from kilonova.rpcapi.api_to_conductor_admin import ADOPT_HOST, AdoptHost
 from tests.simulation.explore.cloud import Cloud, Host, Process
 from tests.simulation.explore.history import History
 from tests.simulation.explore.plan import LONGEST_S
@@ -178,23 +176,23 @@ async def _lost(scene: Scene, random: Random) -> None:
 
 
 async def _cloned(scene: Scene, random: Random) -> None:
-    """A machine starts with a copy of the host's disk; an operator ends it when it was refused."""
+    """A machine starts with a copy of the host's disk, while the host lives.  Its process is refused, and an operator
+    switches it off: at the latest when nothing would keep it from being the host."""
     cloud, host = scene.cloud, scene.host(random)
-    if host.off or not host.process.lives:
+    if not _is_well(host):
         return
     scene.note(f"a clone of host {host.name} starts")
     clone = cloud.add_host(f"clone-of-{host.name}-{len(cloud.clones)}", identity=host.name)
     cloud.clones.append(clone)
-    await asyncio.sleep(random.uniform(1, LONGEST_S))
+    await cloud.until(lambda: not _is_well(host), within_s=random.uniform(1, LONGEST_S), every_s=0.2)
     await clone.process.kill()
     clone.machine.lose_power()
     clone.off = True
     scene.note(f"the clone of host {host.name} is switched off")
 
 
-async def adopt(scene: Scene, host: Host) -> None:
-    """An operator decides which process is the host."""
-    await scene.cloud.rpc.call(ADOPT_HOST, AdoptHost(HostName(host.name)))
+def _is_well(host: Host) -> bool:
+    return not host.off and host.process.lives and not host.process.cut_off and not host.process.gate.frozen
 
 
 async def _away(scene: Scene, random: Random) -> None:

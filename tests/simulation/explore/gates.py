@@ -29,6 +29,11 @@ class Gate:
         self._thawed = asyncio.Event()
         self._thawed.set()
 
+    @property
+    def frozen(self) -> bool:
+        """Whether the process stands still."""
+        return not self._thawed.is_set()
+
     def freeze(self) -> None:
         """The process stands still."""
         self._thawed.clear()
@@ -44,7 +49,7 @@ class Gate:
             if not self.countdown:
                 self.dead = True
                 self.ends()
-        if not self._thawed.is_set():
+        if self.frozen:
             await self._thawed.wait()
         if self.dead:
             raise asyncio.CancelledError

@@ -3,6 +3,7 @@
 
 import hashlib
 from collections.abc import Iterable
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 REFUSED_BY_STATE = "Cannot '"
@@ -27,6 +28,8 @@ class Exchange:
     message: str = ""
     request_id: str = ""
     shown: "Shown | None" = None
+    copied: bool = False
+    """The bus has delivered a message of it twice, or late: a copy may be accepted after another one was refused."""
 
     @property
     def accepted(self) -> bool:
@@ -36,7 +39,7 @@ class Exchange:
     @property
     def unknown(self) -> bool:
         """The request may have been done, may still be done, or may never be."""
-        return self.code in (None, 504) or EARLIER in self.message
+        return self.code in (None, 504) or EARLIER in self.message or (self.copied and not self.accepted)
 
     def __str__(self) -> str:
         answer = "no answer" if self.code is None else f"{self.code} {self.message}".strip()
@@ -46,6 +49,10 @@ class Exchange:
             f"{self.invoked_s:8.2f} s  client {self.client}: {self.verb}{server}"
             f"  ->  {answer}{seen} at {self.answered_s:.2f} s"
         )
+
+
+EXCHANGE: ContextVar[Exchange | None] = ContextVar("EXCHANGE", default=None)
+"""The exchange for which code runs now."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,22 +20,40 @@ def no_defect(truth: Truth) -> Iterator[str]:
 
 def accepted_is_recorded_once(truth: Truth) -> Iterator[str]:
     """Each request that was accepted has one action, which has ended.  Each that was refused has none."""
-    by_request = Counter(row["request_id"] for row in truth.actions)
-    states = {row["request_id"]: row["state"] for row in truth.actions}
+    by_request = {row["request_id"]: row for row in truth.actions}
     deleted = {row["id"] for row in truth.servers if row["deleted_at"] is not None}
+    deleted |= {row["instance_id"] for row in truth.actions if (row["verb"], row["state"]) == (Verb.DELETE, "failed")}
+    creates = Counter(row["instance_id"] for row in truth.actions if row["verb"] == Verb.CREATE)
     for one in truth.exchanges:
         if one.verb in READS or not one.request_id or one.verb in NO_ACTION:
             continue
-        count, state = by_request[one.request_id], states.get(one.request_id, "")
+        row, request = by_request.get(one.request_id), f"{one.verb} of server {one.server} ({one.request_id})"
         if one.accepted and one.verb in ("delete", "forceDelete"):
             if one.server not in deleted:
-                yield f"The accepted delete of server {one.server} did not delete it."
-        elif one.accepted and count != 1:
-            yield f"The accepted {one.verb} of server {one.server} ({one.request_id}) has {count} actions, not one."
-        elif one.accepted and state not in ENDED:
-            yield f"The accepted {one.verb} of server {one.server} is {state}."
-        elif not one.accepted and not one.unknown and count:
-            yield f"The refused {one.verb} of server {one.server} ({one.code} {one.message}) has an action, {state}."
+                yield f"The accepted {request} neither deleted it nor failed."
+        elif one.accepted and one.verb == "create":
+            if creates[one.server] != 1:
+                yield f"The accepted {request} has {creates[one.server]} actions, not one."
+        elif one.accepted and row is None:
+            yield f"The accepted {request} has no action."
+        elif not one.accepted and not one.unknown and row is not None:
+            yield f"The refused {request} ({one.code} {one.message}) has an action, {row['state']}."
+
+
+def each_action_has_an_outcome(truth: Truth) -> Iterator[str]:
+    """Each action has ended.  One that an operator interrupted may stay so, when its server has a newer request."""
+    newest = {row["instance_id"]: row["id"] for row in truth.actions if not _is_immediate(row)}
+    living = {row["id"] for row in truth.living}
+    for row in truth.actions:
+        waits = row["state"] == ActionState.ABANDONED and (
+            newest[row["instance_id"]] == row["id"] and row["instance_id"] in living
+        )
+        if row["state"] == ActionState.OPEN or waits:
+            yield f"The {row['verb']} of server {row['instance_id']} is {row['state']} at the end."
+
+
+def _is_immediate(row: Row) -> bool:
+    return row["verb"] == Verb.POWER_UPDATE or VERBS[Verb(row["verb"])].immediate
 
 
 NO_ACTION = frozenset({"injectNetworkInfo"})
@@ -47,6 +65,10 @@ def ends_once(truth: Truth) -> Iterator[str]:
     for change in truth.changes:
         if change.kind == "action" and change.before in ENDED:
             yield f"Action {change.verb} {change.id} was {change.before} and became {change.state}."
+
+
+RESET = ("active", "error", "stopped", "paused", "suspended")
+"""The states that a reset of the state may give a server."""
 
 
 def _edges() -> frozenset[tuple[str, str]]:
@@ -64,6 +86,7 @@ def _edges() -> frozenset[tuple[str, str]]:
                 found |= {(f"{vm}/{task}", f"{end}/") for end in ends}
                 found.add(("error/", f"{vm}/"))  # an abandoned action continues
     found |= {("building/scheduling", "building/spawning"), ("building/spawning", "building/scheduling")}
+    found.add(("building/", "building/scheduling"))  # an abandoned create continues
     found |= {(f"{vm}/", "shelved_offloaded/unshelving") for vm in ("active", "error", "stopped")}  # after a reset
     found |= {("shelved_offloaded/unshelving", "shelved_offloaded/spawning")}
     for vm in vms:
@@ -74,7 +97,8 @@ def _edges() -> frozenset[tuple[str, str]]:
         found |= {(f"{vm}/{rule.task_state or ''}", "deleted/") for rule in VERBS.values()}
         found |= {(f"{vm}/{task}", "deleted/") for task in ("rebooting_hard", "spawning", "")}
         found |= {(f"{vm}/{rule.task_state or ''}", "error/") for rule in VERBS.values()}
-        found |= {(f"{vm}/", f"{state}/") for state in ("active", "error", "stopped", "paused", "suspended")}
+        for rule in VERBS.values():  # a reset of the state, beside an open action
+            found |= {(f"{vm}/{rule.task_state or ''}", f"{state}/{rule.task_state or ''}") for state in RESET}
     found.add(("shelved/", "shelved_offloaded/"))
     return frozenset(found)
 
@@ -147,6 +171,8 @@ def each_server_has_its_guest(truth: Truth) -> Iterator[str]:
             continue
         there = [guest for guest in guests[row["id"]] if guest.defined]
         wanted = [] if row["vm_state"] == "shelved_offloaded" else [row["host"]]
+        if not there and (row["vm_state"], row["power_state"]) == ("stopped", PowerState.NOSTATE):
+            continue  # a server in ERROR was stopped: it shows that the hypervisor does not know its guest
         if [guest.machine for guest in there] != wanted:
             yield f"Server {row['id']} ({row['vm_state']} on {row['host']}) has guests on {[g.machine for g in there]}."
         elif there and (why := _wrong_power(row, there[0])):
@@ -204,11 +230,9 @@ def quotas_are_what_lives(truth: Truth) -> Iterator[str]:
     """The usage of a project is that of its servers."""
     used: dict[str, Counter[str]] = defaultdict(Counter)
     for row in truth.living:
-        if row["vm_state"] != "shelved_offloaded":
-            flavors = [flavor for flavor in (row["flavor"], row["old_flavor"], row["new_flavor"]) if flavor]
-            largest = {name: max(flavor[name] for flavor in flavors) for name in ("vcpus", "memory_mib")}
-            used[row["project_id"]].update(cores=largest["vcpus"], ram=largest["memory_mib"])
-        used[row["project_id"]].update(instances=1)
+        now, later = row["flavor"], row["new_flavor"] or row["flavor"]
+        cores, ram = (max(now[name], later[name]) for name in ("vcpus", "memory_mib"))
+        used[row["project_id"]].update(instances=1, cores=cores, ram=ram)
     for usage in truth.usages:
         want = used[usage["project_id"]]
         held = (usage["instances"], usage["cores"], usage["ram"])
@@ -243,6 +267,7 @@ def images_are_their_files(truth: Truth) -> Iterator[str]:
 INVARIANTS: tuple[Callable[[Truth], Iterator[str]], ...] = (
     no_defect,
     accepted_is_recorded_once,
+    each_action_has_an_outcome,
     ends_once,
     transitions_are_in_the_table,
     answers_are_what_the_database_held,

@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 
 from tests.simulation.explore.cloud import Answer, Cloud
-from tests.simulation.explore.history import Exchange, History, Shown
+from tests.simulation.explore.history import EXCHANGE, Exchange, History, Shown
 
 SMALL, LARGE = "1", "2"
 SERVERS = "/compute/v2.1/servers"
@@ -98,6 +98,7 @@ class Clients:
             len(self.history.exchanges), who, admin, server, verb, cloud.clock.monotonic(), cloud.observer.newest()
         )
         self.history.exchanges.append(exchange)
+        EXCHANGE.set(exchange)
         answer = await cloud.request(method, path, body, admin=admin, headers=headers)
         exchange.answered_s, exchange.seq_after = cloud.clock.monotonic(), cloud.observer.newest()
         exchange.code, exchange.request_id = answer.code, answer.request_id

@@ -96,7 +96,8 @@ async def _live(plan: Plan, scene: Scene) -> Truth:
 
 def _serving(cloud: Cloud) -> bool:
     rows = cloud.observer.rows("SELECT up, disabled FROM services WHERE binary = 'kilonova-compute'")
-    return len(rows) == len(cloud.hosts) and all(row["up"] and not row["disabled"] for row in rows)
+    alive = [row["up"] and not row["disabled"] for row in rows]
+    return len(alive) == sum(not host.lost for host in cloud.hosts.values()) and all(alive)
 
 
 async def _image(cloud: Cloud, size: int) -> str:
@@ -133,12 +134,13 @@ async def _heal(scene: Scene) -> None:
     """Faults end by themselves.  Processes that ended are started; operators take hosts back that they gave up."""
     cloud = scene.cloud
     scene.note("all faults have ended")
-    for process in cloud.conductors:
-        process.start()
-    for host in cloud.hosts.values():
-        if not host.lost:
-            host.process.start()
-    await asyncio.sleep(1)
+    processes = [*cloud.conductors, *(host.process for host in cloud.hosts.values() if not host.lost)]
+    for _ in range(MOST_TRIES):  # (a process that an operator must start again ends with status 150)
+        for process in processes:
+            process.start()
+        await asyncio.sleep(3)
+        if all(process.lives for process in processes) and _serving(cloud):
+            break
     for name, host in cloud.hosts.items():
         if not host.lost:
             await change_service(scene, name, forced_down=False)
@@ -157,7 +159,7 @@ async def _bury(scene: Scene) -> None:
 def _open(cloud: Cloud) -> list[str]:
     """Open actions, without those of hosts that never return."""
     lost = {name for name, host in cloud.hosts.items() if host.lost}
-    rows = cloud.observer.rows("SELECT id, host FROM actions WHERE state IN ('open', 'abandoned')")
+    rows = cloud.observer.rows("SELECT id, host FROM actions WHERE state = 'open'")
     return [row["id"] for row in rows if row["host"] not in lost]
 
 

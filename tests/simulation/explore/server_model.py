@@ -14,11 +14,13 @@ V = VmState
 
 
 class State(NamedTuple):
-    """`task` is the task_state of the open action; None: no action is open."""
+    """`task` is the task_state of the open action; None: no action is open.  `before`: the states before an operator
+    forced the host down, to which the server returns with its host."""
 
     vm: VmState
     task: TaskState | None = None
     locked: bool = False
+    before: tuple[VmState, TaskState] | None = None
 
 
 START = frozenset({State(V.BUILDING, TaskState.SCHEDULING)})
@@ -69,6 +71,9 @@ def _next(state: State) -> frozenset[State]:
             found.add(state._replace(task=TaskState.POWERING_ON))
         if state.vm is V.SHELVED:
             found.add(state._replace(task=TaskState.SHELVING_OFFLOADING))
+        if state.before is not None:
+            vm, task = state.before
+            found |= {State(vm, one, state.locked) for one in {task, VERBS[_verb(State(vm, task))].task_state}}
     else:
         found |= _ends(state)
         if state.task in _PLACING and state.vm is V.BUILDING:
@@ -76,7 +81,7 @@ def _next(state: State) -> frozenset[State]:
         if state.task is TaskState.UNSHELVING and state.vm is V.SHELVED_OFFLOADED:
             found.add(state._replace(task=TaskState.SPAWNING))
         if _verb(state) is not Verb.DELETE and state.vm is not V.ERROR:
-            found.add(State(V.ERROR, None, state.locked))
+            found |= {State(V.ERROR, None, state.locked), State(V.ERROR, None, state.locked, (state.vm, state.task))}
     found.discard(state)
     return frozenset(found)
 
@@ -103,7 +108,7 @@ def _accept(verb: Verb, name: str, *, admin: bool, state: State) -> frozenset[St
     if state.vm is V.DELETED or (state.locked and rule.respects_lock and not admin):
         return frozenset()
     if verb is Verb.DELETE:
-        return frozenset({state._replace(task=TaskState.DELETING), DELETED})
+        return frozenset({State(state.vm, TaskState.DELETING, state.locked), DELETED})
     if verb in (Verb.LOCK, Verb.UNLOCK):
         return frozenset({state._replace(locked=verb is Verb.LOCK)})
     if verb is Verb.RESET_STATE:
@@ -113,7 +118,7 @@ def _accept(verb: Verb, name: str, *, admin: bool, state: State) -> frozenset[St
         return frozenset()
     task = TaskState.REBOOTING_HARD if name == "hard reboot" else rule.task_state
     vm = V.SHELVED_OFFLOADED if verb is Verb.UNSHELVE and state.vm not in rule.allowed else state.vm
-    return frozenset({state._replace(vm=vm, task=task)})
+    return frozenset({State(vm, task, state.locked)})
 
 
 def _allowed(verb: Verb, state: State) -> bool:

@@ -9,6 +9,7 @@ from random import Random
 from kilonova.base.errors import HypervisorError, OutcomeUnknown
 from kilonova.rpc.memory import Fate
 from kilonova.virt.fake.machine import CutOff
+from tests.simulation.explore.history import EXCHANGE
 
 USUAL_S, SLOW_S = 0.02, 2.0
 """The longest delay of a message, usually and while messages overtake each other."""
@@ -55,6 +56,8 @@ class Weather:
 
     def _counted(self, kind: str, deliveries: tuple[float, ...]) -> Fate:
         self.counted[kind] += 1
+        if deliveries and (exchange := EXCHANGE.get()) is not None:
+            exchange.copied = True
         return Fate(deliveries)
 
     def of_write(self) -> str:
