@@ -22,14 +22,15 @@ class Deadlock(AssertionError):
 
 
 class _Selector(selectors.SelectSelector):
-    """Never waits: it looks, and time goes on by as much as it would have waited."""
+    """Never waits: it looks, and time goes on by as much as it would have waited.  Without threads and sockets it need
+    not look either."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, looks: bool) -> None:
         super().__init__()
-        self.now = 0.0
+        self.now, self._looks = 0.0, looks
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        ready = super().select(0)
+        ready = super().select(0) if self._looks else []
         if not ready:
             if timeout is None:
                 raise Deadlock
@@ -40,8 +41,8 @@ class _Selector(selectors.SelectSelector):
 class VirtualLoop(asyncio.SelectorEventLoop):
     """An event loop whose time is virtual."""
 
-    def __init__(self) -> None:
-        self._virtual = _Selector()
+    def __init__(self, *, looks: bool = True) -> None:
+        self._virtual = _Selector(looks=looks)
         super().__init__(self._virtual)
 
     def time(self) -> float:
@@ -120,7 +121,7 @@ class Network:
         return Fate((self._random.uniform(0.0001, self._delay_s), later) if first else (later,))
 
 
-def run_virtually(main: Coroutine[Any, Any, T]) -> T:
-    """Run to its end on a loop of its own."""
-    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+def run_virtually(main: Coroutine[Any, Any, T], *, looks: bool = True) -> T:
+    """Run to its end on a loop of its own; with `looks` also what threads and sockets bring."""
+    with asyncio.Runner(loop_factory=lambda: VirtualLoop(looks=looks)) as runner:
         return runner.run(main)

@@ -3,7 +3,6 @@
 
 import argparse
 import gc
-import io
 import multiprocessing
 import os
 import sys
@@ -12,8 +11,8 @@ import traceback
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from kilonova.base import logging
 from lab.progress import Terminal
+from tests.simulation.explore.errors import watch_log
 from tests.simulation.explore.history import History
 from tests.simulation.explore.plan import EDITS, FAULTS, Plan, plan_of
 from tests.simulation.explore.run import Result, run
@@ -21,8 +20,8 @@ from tests.simulation.explore.shrink import shrunk
 from tests.simulation.explore.story import told
 
 SHRINK_RUNS, MOST_FAILURES = 60, 5
-SEED_LIMIT_S = 120
-"""The longest time of one seed on a busy machine: a run that does not end is a failure."""
+GARBAGE = 2_000_000
+"""Objects."""
 
 
 def main() -> int:
@@ -79,8 +78,8 @@ def _results(seeds: Iterable[int], processes: int) -> Iterator[Result]:
 
 
 def _quiet() -> None:
-    """Log lines of the service go nowhere; garbage is collected between two runs."""
-    logging.set_up(stream=io.StringIO())
+    """Only unexpected errors are kept of the log; garbage is collected between runs only."""
+    watch_log()
     gc.freeze()
     gc.disable()
 
@@ -88,7 +87,8 @@ def _quiet() -> None:
 def attempt_seed(seed: int) -> Result:
     """The result of a seed's plan."""
     result = attempt(plan_of(seed))
-    gc.collect()
+    if gc.get_count()[0] > GARBAGE:
+        gc.collect()
     return result
 
 

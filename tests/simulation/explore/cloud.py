@@ -14,8 +14,6 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-import httpx
-
 from kilonova.api.app import ApiDeps, create_app
 from kilonova.api.http.disk_space import DiskSpace
 from kilonova.api.http.login_limits import LoginLimits
@@ -45,7 +43,8 @@ from kilonova.objects.ids import HostName
 from kilonova.rpc.memory import MemoryHub
 from kilonova.rpcapi.caller import Caller
 from kilonova.virt.fake import FakeDriver
-from tests import template
+from tests.simulation.explore.asgi import send
+from tests.simulation.explore.files import open_database
 from tests.simulation.explore.gates import GATE, GatedBus, GatedDatabase, Gate
 from tests.simulation.explore.journal import Observer, put_recorded
 from tests.simulation.explore.ledger import Ledger, Machine
@@ -173,7 +172,7 @@ class Cloud:
         self.settings = settings_of(self.state)
         path = self.state / "kilonova.db"
         put_recorded(path, ADMIN)
-        self.db = template.open_inline(path)
+        self.db = open_database(path)
         self.observer = Observer(path)
         self.store = ImageStore(self.state / "images", self.workers)
         self.ledger = Ledger(self.clock.monotonic)
@@ -281,10 +280,7 @@ class Cloud:
             tokens.mint(Subject("u1", "admin", "p1", "admin", roles), ("password",))[0]
             for roles in (("admin", *member), member)
         ]
-        transport = httpx.ASGITransport(app=create_app(deps), raise_app_exceptions=False)
-        self._http = await stack.enter_async_context(
-            httpx.AsyncClient(transport=transport, base_url="http://sim", timeout=None)
-        )
+        self._app = create_app(deps)
 
     async def request(
         self, method: str, path: str, body: Any = None, *, admin: bool = True, headers: dict[str, str] | None = None
@@ -298,17 +294,10 @@ class Cloud:
 
     async def _send(self, method: str, path: str, body: Any, *, admin: bool, headers: dict[str, str]) -> Answer:
         words = {"X-Auth-Token": self._tokens[0 if admin else 1], "OpenStack-API-Version": "compute 2.90", **headers}
-        if isinstance(body, bytes):
-            reply = await self._http.request(
-                method, path, content=body, headers={**words, "Content-Type": "application/octet-stream"}
-            )
-        else:
-            reply = await self._http.request(method, path, json=body, headers=words)
-        if reply.status_code == 500:
-            self.defects.append(f"{method} {path} was answered with 500: {reply.text}")
-        kind = reply.headers.get("content-type", "")
-        found = reply.json() if reply.content and kind.startswith("application/json") else None
-        return Answer(reply.status_code, found, reply.headers.get("x-openstack-request-id", ""))
+        reply = await send(self._app, method, path, body, words)
+        if reply.code == 500:
+            self.defects.append(f"{method} {path} was answered with 500: {reply.data.decode()}")
+        return Answer(reply.code, reply.body, reply.headers.get("x-openstack-request-id", ""))
 
     def crash_api(self) -> None:
         """No request that is in progress gets an answer, and none goes on.  The next process serves at once."""

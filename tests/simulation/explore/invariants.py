@@ -82,11 +82,10 @@ def _edges() -> frozenset[tuple[str, str]]:
                 ends = {vm, VmState.ERROR, rule.final_state or vm, VmState.STOPPED, VmState.ACTIVE}
                 ends |= {OBSERVED.get((end, power), end) for end in tuple(ends) for power in PowerState}
                 if vm in rule.allowed or verb is Verb.START:
-                    found.add((f"{vm}/", f"{vm}/{task}"))
+                    found |= {(f"{vm}/", f"{vm}/{task}"), ("error/", f"{vm}/{task}")}  # (or an abandoned action continues)
                 found |= {(f"{vm}/{task}", f"{end}/") for end in ends}
-                found.add(("error/", f"{vm}/"))  # an abandoned action continues
     found |= {("building/scheduling", "building/spawning"), ("building/spawning", "building/scheduling")}
-    found.add(("building/", "building/scheduling"))  # an abandoned create continues
+    found.add(("error/", "building/scheduling"))
     found |= {(f"{vm}/", "shelved_offloaded/unshelving") for vm in ("active", "error", "stopped")}  # after a reset
     found |= {("shelved_offloaded/unshelving", "shelved_offloaded/spawning")}
     for vm in vms:

@@ -2,15 +2,16 @@
 """A run of a plan: a cloud under virtual time, the steps, the end of all faults, and what is true then."""
 
 import asyncio
-import tempfile
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.simulation.explore import errors
 from tests.simulation.explore import plan as plans
 from tests.simulation.explore.cloud import Cloud, opened
 from tests.simulation.explore.edits import EDITS, change_service, give_up
 from tests.simulation.explore.faults import FAULTS, Scene
+from tests.simulation.explore.files import directory
 from tests.simulation.explore.history import History
 from tests.simulation.explore.invariants import broken
 from tests.simulation.explore.plan import Plan, Step
@@ -18,12 +19,11 @@ from tests.simulation.explore.requests import Clients
 from tests.simulation.explore.truth import Truth, truth_of
 from tests.simulation.virtual import run_virtually
 
-MIB = 1 << 20
-SERVE_S, SETTLE_S, QUIET_S = 60.0, 1800.0, 150.0
+SIZES = (64 << 10, 128 << 10)
+"""Bytes of the base images."""
+SERVE_S, SETTLE_S, QUIET_S = 60.0, 1800.0, 75.0
 """How long a cloud may take to start, the work to end after the last fault, and how long nothing may change then."""
 MOST_TRIES = 30
-DIRECTORY = Path("/dev/shm") if Path("/dev/shm").is_dir() else None
-"""Files in memory: a simulation cannot lose power."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +47,9 @@ class Result:
 
 def run(plan: Plan) -> Result:
     """Run the plan in a fresh cloud."""
-    with tempfile.TemporaryDirectory(prefix="kn-", dir=DIRECTORY) as directory:
-        return run_virtually(_run(plan, Path(directory)))
+    errors.unexpected.clear()
+    with directory() as state:
+        return run_virtually(_run(plan, state), looks=False)
 
 
 async def _run(plan: Plan, state: Path) -> Result:
@@ -75,7 +76,7 @@ async def _live(plan: Plan, scene: Scene) -> Truth:
     started = await cloud.until(lambda: _serving(cloud), within_s=SERVE_S, every_s=0.2)
     if not started:
         cloud.defects.append("The cloud does not start.")
-    for size in (MIB, 2 * MIB):
+    for size in SIZES:
         scene.clients.images.append(await _image(cloud, size))
     begin = cloud.clock.monotonic()
     async with asyncio.TaskGroup() as group:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kilonova.objects.states import PowerState
+from tests.simulation.explore import errors
 from tests.simulation.explore.faults import Scene
 from tests.simulation.explore.history import Exchange
 from tests.simulation.explore.journal import Change
@@ -95,7 +96,7 @@ def truth_of(scene: Scene) -> Truth:
         twice=cloud.ledger.twice,
         starts=cloud.ledger.started,
         ends=cloud.ledger.ended,
-        defects=cloud.defects,
+        defects=[*cloud.defects, *errors.unexpected],
         gone=frozenset(host.name for host in machines if host.lost),
         vanished=any("vanishes" in text for _, text in scene.history.events),
     )
