@@ -5,6 +5,7 @@ import argparse
 import gc
 import multiprocessing
 import os
+import signal
 import sys
 import time
 import traceback
@@ -20,6 +21,8 @@ from tests.simulation.explore.shrink import shrunk
 from tests.simulation.explore.story import told
 
 SHRINK_RUNS, MOST_FAILURES = 60, 5
+LIMIT_S = 120
+"""The longest time of one run, on a busy machine."""
 GARBAGE = 2_000_000
 """Objects."""
 
@@ -93,13 +96,25 @@ def attempt_seed(seed: int) -> Result:
 
 
 def attempt(plan: Plan) -> Result:
-    """The result of a plan; an exception is a broken run."""
+    """The result of a plan; an exception is a broken run, and so is a run that does not end."""
+    signal.signal(signal.SIGALRM, _endless)
+    signal.alarm(LIMIT_S)
     try:
         return run(plan)
-    except Exception:  # noqa: BLE001 (a defect in the simulation, or one that ended the whole cloud)
+    except (Exception, Endless):  # noqa: BLE001 (a defect in the simulation, or one that ended the whole cloud)
         none = Counter[str]()
         lines = traceback.format_exc()
         return Result(plan.seed, (f"The run ended with an exception: {lines}",), "", none, none, none, none, History())
+    finally:
+        signal.alarm(0)
+
+
+class Endless(KeyboardInterrupt):
+    """A run did not end within its time."""
+
+
+def _endless(_number: int, _frame: object) -> None:
+    raise Endless
 
 
 def _smallest(seed: int) -> str:

@@ -315,13 +315,15 @@ class Cloud:
 
 
 def settings_of(state: Path) -> Settings:
-    """Periods that let a short run contain several rounds of each."""
+    """Periods that let a short run contain some rounds of each, and not more: most of a run's cost is that of rounds."""
     overrides: dict[tuple[str, str], Any] = {
         ("DEFAULT", "state_path"): str(state),
         ("DEFAULT", "shutdown_timeout"): 5.0,
         ("DEFAULT", "sync_power_state_interval"): 60.0,
         ("DEFAULT", "running_deleted_instance_poll_interval"): 60.0,
-        ("DEFAULT", "service_down_time"): 30.0,
+        ("DEFAULT", "report_interval"): 15.0,
+        ("DEFAULT", "service_down_time"): 45.0,
+        ("conductor", "watchdog_interval"): 10.0,
         ("api", "allowed_hosts"): ["sim"],
         ("quota", "instances"): 30,
         ("quota", "cores"): 60,

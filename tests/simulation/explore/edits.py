@@ -111,7 +111,7 @@ async def give_up(scene: Scene, host: str) -> bool:
 
 
 async def _list_hosts(scene: Scene, _random: Random) -> None:
-    for path in ("os-services", "os-hypervisors/detail", "os-aggregates", "flavors/detail", "limits"):
+    for path in ("os-services", "os-hypervisors", "os-aggregates", "flavors/detail", "limits"):
         await scene.cloud.request("GET", f"{COMPUTE}/{path}")
 
 

@@ -102,8 +102,11 @@ class GatedDatabase:
 
     def __init__(self, db: Database, gate: Gate, weather: Weather) -> None:
         self._db, self._gate, self._weather = db, gate, weather
-        self.start, self.trouble, self.close, self.on_recorded = db.start, db.trouble, db.close, db.on_recorded
-        self.usage = db.usage
+        self.start, self.trouble, self.close, self.usage = db.start, db.trouble, db.close, db.usage
+
+    def on_recorded(self, recorded: Callable[[], None]) -> None:
+        """Only transactions of this process call it."""
+        self._db.on_recorded(lambda: recorded() if GATE.get() is self._gate else None)
 
     async def write(self, fn: Any, *args: Any, **words: Any) -> Any:
         await self._gate.passed()
