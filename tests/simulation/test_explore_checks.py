@@ -85,17 +85,17 @@ def test_what_clients_saw_of_a_server_is_judged_by_the_table(exchanges: tuple[Ex
 
 # -- the invariants ---------------------------------------------------------------------------------------------------
 
-FLAVOR = {"vcpus": 1, "memory_mib": 512, "disk_gib": 1}
+FLAVOR = {"id": "1", "vcpus": 1, "memory_mib": 512, "disk_gib": 1}
 
 
 def server(**words: Any) -> dict[str, Any]:
     usual = {"id": S, "project_id": "p1", "vm_state": "active", "power_state": 1, "host": HOST, "flavor": FLAVOR,
-             "old_flavor": None, "new_flavor": None, "deleted_at": None, "addresses": [{"address": "10.0.0.2"}]}  # fmt: skip
+             "old_flavor": None, "new_flavor": None, "deleted_at": None, "addresses": [{"address": "10.0.0.2"}], "name": "s"}  # fmt: skip
     return {**usual, **words}
 
 
 def action(**words: Any) -> dict[str, Any]:
-    return {"id": "a", "request_id": "req-1", "instance_id": S, "verb": "stop", "state": "done", **words}
+    return {"id": "a", "request_id": "req-1", "instance_id": S, "verb": "stop", "state": "done", "deadline": 0, "ended_at": 0, **words}
 
 
 NODE = {"host": HOST, "instances": 1, "vcpus_used": 1, "memory_mib_used": 512, "disk_gib_used": 1}
@@ -124,6 +124,10 @@ def step(before: str, state: str, task: str | None = None) -> Change:
     return Change(2, "server", S, S, None, None, before, state, task, 1, HOST)
 
 
+def opened(action_id: str) -> Change:
+    return Change(2, "action", action_id, S, "stop", "r", None, "open", None, None, None)
+
+
 BAD: dict[str, list[Callable[[Truth], Truth]]] = {
     "no_defect": [change(defects=["A process ended."])],
     "accepted_is_recorded_once": [
@@ -133,6 +137,9 @@ BAD: dict[str, list[Callable[[Truth], Truth]]] = {
         change(exchanges=[ask("create", 1, 2)]),
     ],
     "each_action_has_an_outcome": [change(actions=[action(state="open")]), change(actions=[action(state="abandoned")])],
+    "each_action_ends_in_time": [change(actions=[action(ended_at=200 * 10**6)])],
+    "one_action_is_open": [change(changes=[opened("a"), opened("b")])],
+    "one_server_per_key": [change(servers=[server(), server(id="other")])],
     "ends_once": [change(changes=[Change(2, "action", "a", S, "stop", "r", "done", "failed", None, None, None)])],
     "transitions_are_in_the_table": [
         change(changes=[step("deleted/", "active")]),
@@ -150,6 +157,9 @@ BAD: dict[str, list[Callable[[Truth], Truth]]] = {
         change(servers=[server(vm_state="suspended")]),
         change(servers=[server(vm_state="rescued")]),
         change(servers=[server(host=None)]),
+        change(guests=[replace(GUEST, flavor="2")]),
+        change(guests=[replace(GUEST, kept=True)]),
+        change(guests=[replace(GUEST, snapshots=1)]),
     ],
     "no_guest_without_a_server": [change(guests=[replace(GUEST, id="other")]), change(guests=[replace(GUEST, machine="h1")])],
     "claims_are_what_lives": [change(nodes=[{**NODE, "instances": 2}]), change(nodes=[{**NODE, "vcpus_used": 2}])],

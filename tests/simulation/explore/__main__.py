@@ -103,7 +103,7 @@ def attempt(plan: Plan) -> Result:
         return run(plan)
     except (Exception, Endless):  # noqa: BLE001 (a defect in the simulation, or one that ended the whole cloud)
         none = Counter[str]()
-        lines = traceback.format_exc()
+        lines = traceback.format_exc()[-3000:]
         return Result(plan.seed, (f"The run ended with an exception: {lines}",), "", none, none, none, none, History())
     finally:
         signal.alarm(0)

@@ -52,6 +52,40 @@ def each_action_has_an_outcome(truth: Truth) -> Iterator[str]:
             yield f"The {row['verb']} of server {row['instance_id']} is {row['state']} at the end."
 
 
+LATE_S = 150
+"""How much later than its deadline an action may end: its host stops its work, and may have to report it again."""
+
+
+def each_action_ends_in_time(truth: Truth) -> Iterator[str]:
+    """An action ends at its deadline, which moves while the work is not possible; a delete has none."""
+    for row in truth.actions:
+        if row["ended_at"] is None or truth.jumped or _is_immediate(row) or VERBS[Verb(row["verb"])].until_done:
+            continue
+        late_s = (row["ended_at"] - row["deadline"]) / 1e6
+        if late_s > LATE_S:
+            yield f"The {row['verb']} of server {row['instance_id']} ended {late_s:.0f} s after its deadline."
+
+
+def one_action_is_open(truth: Truth) -> Iterator[str]:
+    """A server has at most one open action."""
+    opened: dict[str, set[str]] = defaultdict(set)
+    for change in truth.changes:
+        if change.kind != "action" or _is_immediate({"verb": change.verb}):
+            continue
+        if change.state != ActionState.OPEN:
+            opened[change.instance].discard(change.id)
+            continue
+        opened[change.instance].add(change.id)
+        if len(opened[change.instance]) > 1:
+            yield f"Server {change.instance} has two open actions, of which {change.verb} {change.id} is the second."
+
+
+def one_server_per_key(truth: Truth) -> Iterator[str]:
+    """A create that is sent again with its Idempotency-Key makes no second server."""
+    names = Counter(row["name"] for row in truth.servers)
+    yield from (f"There are {count} servers {name} of one Idempotency-Key." for name, count in names.items() if count > 1)
+
+
 def _is_immediate(row: Row) -> bool:
     return row["verb"] == Verb.POWER_UPDATE or VERBS[Verb(row["verb"])].immediate
 
@@ -176,6 +210,8 @@ def each_server_has_its_guest(truth: Truth) -> Iterator[str]:
             yield f"Server {row['id']} ({row['vm_state']} on {row['host']}) has guests on {[g.machine for g in there]}."
         elif there and (why := _wrong_power(row, there[0])):
             yield f"Server {row['id']} is {row['vm_state']} and its guest is {there[0].power.name.lower()}{why}."
+        elif there and (why := _wrong_disks(row, there[0])):
+            yield f"Server {row['id']} ({row['vm_state']}) has a guest {why}."
 
 
 def _wrong_power(row: Row, guest: Guest) -> str:
@@ -192,6 +228,14 @@ def _wrong_power(row: Row, guest: Guest) -> str:
         case "suspended":
             return "" if guest.power is PowerState.SUSPENDED else ", not saved"
     return ""
+
+
+def _wrong_disks(row: Row, guest: Guest) -> str:
+    if guest.flavor != row["flavor"]["id"]:
+        return f"of flavor {guest.flavor}, not {row['flavor']['id']}"
+    if guest.kept != (row["old_flavor"] is not None):
+        return "with the disk of before a resize" if guest.kept else "without the disk of before its resize"
+    return "with a snapshot that no action needs" if guest.snapshots else ""
 
 
 def no_guest_without_a_server(truth: Truth) -> Iterator[str]:
@@ -267,6 +311,9 @@ INVARIANTS: tuple[Callable[[Truth], Iterator[str]], ...] = (
     no_defect,
     accepted_is_recorded_once,
     each_action_has_an_outcome,
+    each_action_ends_in_time,
+    one_action_is_open,
+    one_server_per_key,
     ends_once,
     transitions_are_in_the_table,
     answers_are_what_the_database_held,

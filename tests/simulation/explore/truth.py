@@ -26,6 +26,9 @@ class Guest:
     defined: bool
     rescued: bool
     flavor: str
+    kept: bool = False
+    """Whether the disk of before a resize is kept."""
+    snapshots: int = 0
 
 
 @dataclass
@@ -50,6 +53,8 @@ class Truth:
     defects: Sequence[str] = ()
     gone: frozenset[str] = frozenset()
     vanished: bool = False
+    jumped: bool = False
+    """Whether the files of images, or the clocks, were changed behind the service's back."""
 
     @property
     def living(self) -> list[Row]:
@@ -77,6 +82,8 @@ def truth_of(scene: Scene) -> Truth:
             guest.definition is not None,
             guest.rescue is not None,
             "" if guest.definition is None else guest.definition.flavor.id,
+            guest.kept_disk is not None,
+            len(guest.snapshots),
         )
         for host in machines
         if not host.lost
@@ -99,4 +106,5 @@ def truth_of(scene: Scene) -> Truth:
         defects=[*cloud.defects, *errors.unexpected],
         gone=frozenset(host.name for host in machines if host.lost),
         vanished=any("vanishes" in text for _, text in scene.history.events),
+        jumped=bool(cloud.clock.jumped),
     )
