@@ -198,6 +198,7 @@ def each_server_has_its_guest(truth: Truth) -> Iterator[str]:
     """A server on a host has one guest there, in the power state that its vm_state says.  An operator's word may hide
     that a server has no host."""
     guests = _guests(truth)
+    interrupted = {row["instance_id"] for row in truth.actions if row["state"] == ActionState.ABANDONED}
     reset = {one.server for one in truth.exchanges if one.verb.startswith("resetState") and (one.accepted or one.unknown)}
     for row in truth.living:
         if row["vm_state"] in ("error", "building") or (row["host"] is None and row["id"] in reset):
@@ -210,7 +211,7 @@ def each_server_has_its_guest(truth: Truth) -> Iterator[str]:
             yield f"Server {row['id']} ({row['vm_state']} on {row['host']}) has guests on {[g.machine for g in there]}."
         elif there and (why := _wrong_power(row, there[0])):
             yield f"Server {row['id']} is {row['vm_state']} and its guest is {there[0].power.name.lower()}{why}."
-        elif there and (why := _wrong_disks(row, there[0])):
+        elif there and (why := _wrong_disks(row, there[0], snapshots=row["id"] in interrupted)):
             yield f"Server {row['id']} ({row['vm_state']}) has a guest {why}."
 
 
@@ -230,12 +231,13 @@ def _wrong_power(row: Row, guest: Guest) -> str:
     return ""
 
 
-def _wrong_disks(row: Row, guest: Guest) -> str:
+def _wrong_disks(row: Row, guest: Guest, *, snapshots: bool) -> str:
+    """`snapshots`: an action that an operator interrupted for good may have left one."""
     if guest.flavor != row["flavor"]["id"]:
         return f"of flavor {guest.flavor}, not {row['flavor']['id']}"
     if guest.kept != (row["old_flavor"] is not None):
         return "with the disk of before a resize" if guest.kept else "without the disk of before its resize"
-    return "with a snapshot that no action needs" if guest.snapshots else ""
+    return "with a snapshot that no action needs" if guest.snapshots and not snapshots else ""
 
 
 def no_guest_without_a_server(truth: Truth) -> Iterator[str]:

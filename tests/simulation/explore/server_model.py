@@ -105,6 +105,8 @@ def by_itself(states: frozenset[State]) -> frozenset[State]:
 def _accept(verb: Verb, name: str, *, admin: bool, state: State) -> frozenset[State]:
     """The states after the request was accepted; none: it is refused in this state."""
     rule = VERBS[verb]
+    if verb is Verb.DELETE and state.task is TaskState.DELETING:  # a second request changes nothing
+        return frozenset({state})
     if state.vm is V.DELETED or (state.locked and rule.respects_lock and not admin):
         return frozenset()
     if verb is Verb.DELETE:
