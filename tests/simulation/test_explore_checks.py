@@ -74,7 +74,14 @@ def test_a_long_history_costs_little_and_an_endless_search_is_given_up() -> None
         ((see("active", None, 1, 2), ask("start", 3, 4)), True),  # it may have shut itself down
         ((see("active", None, 1, 2), ask("unrescue", 3, 4)), False),
         ((see("active", None, 1, 2), see("building", "spawning", 3, 4)), False),
-        ((ask("resize", 0, 0.5), see("resized", None, 1, 2), ask("stop", 3, 4, 409, message="Cannot 'stop' instance")), True),
+        (
+            (
+                ask("resize", 0, 0.5),
+                see("resized", None, 1, 2),
+                ask("stop", 3, 4, 409, message="Cannot 'stop' instance"),
+            ),
+            True,
+        ),
         ((see("resized", None, 1, 2),), False),
         ((ask("lock", 1, 2), see("active", None, 3, 4)), False),
     ],
@@ -95,7 +102,16 @@ def server(**words: Any) -> dict[str, Any]:
 
 
 def action(**words: Any) -> dict[str, Any]:
-    return {"id": "a", "request_id": "req-1", "instance_id": S, "verb": "stop", "state": "done", "deadline": 0, "ended_at": 0, **words}
+    return {
+        "id": "a",
+        "request_id": "req-1",
+        "instance_id": S,
+        "verb": "stop",
+        "state": "done",
+        "deadline": 0,
+        "ended_at": 0,
+        **words,
+    }
 
 
 NODE = {"host": HOST, "instances": 1, "vcpus_used": 1, "memory_mib_used": 512, "disk_gib_used": 1}
@@ -161,7 +177,10 @@ BAD: dict[str, list[Callable[[Truth], Truth]]] = {
         change(guests=[replace(GUEST, kept=True)]),
         change(guests=[replace(GUEST, snapshots=1)]),
     ],
-    "no_guest_without_a_server": [change(guests=[replace(GUEST, id="other")]), change(guests=[replace(GUEST, machine="h1")])],
+    "no_guest_without_a_server": [
+        change(guests=[replace(GUEST, id="other")]),
+        change(guests=[replace(GUEST, machine="h1")]),
+    ],
     "claims_are_what_lives": [change(nodes=[{**NODE, "instances": 2}]), change(nodes=[{**NODE, "vcpus_used": 2}])],
     "quotas_are_what_lives": [change(usages=[{**USAGE, "ram": 0}])],
     "addresses_are_those_of_servers": [

@@ -93,7 +93,6 @@ class Network:
     def __init__(self, random: Random, *, loss: float, doubling: float, delay_s: float, late: float = 0.0) -> None:
         self._random, self._loss, self._doubling, self._delay_s = random, loss, doubling, delay_s
         self._late = late
-        self.trace: list[str] = []
         self._lost: Counter[str] = Counter()
         """By subject, since the last reply that arrived."""
 
@@ -109,7 +108,6 @@ class Network:
             self._lost[asked] += 1
         elif asked != subject:
             self._lost[asked] = 0
-        self.trace.append(f"{asyncio.get_running_loop().time():.6f} {subject} x{copies}")
         return Fate(tuple(self._random.uniform(0.0001, self._delay_s) for _ in range(copies)))
 
     def _much_later(self, subject: str) -> Fate:
@@ -117,7 +115,6 @@ class Network:
         first = self._random.random() < 0.5 or self._lost[subject] >= MOST_LOST
         if not first:
             self._lost[subject] += 1
-        self.trace.append(f"{asyncio.get_running_loop().time():.6f} {subject} late")
         return Fate((self._random.uniform(0.0001, self._delay_s), later) if first else (later,))
 
 

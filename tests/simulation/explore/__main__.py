@@ -47,8 +47,9 @@ def _one(seed: int, keep: str) -> int:
     whole = plan_of(seed)
     plan = whole.only({int(number) for number in keep.split(",")}) if keep else whole
     result = attempt(plan)
-    print(told(plan, whole, result))
-    print(f"History {result.hash}")
+    terminal = Terminal()
+    terminal.line(told(plan, whole, result))
+    terminal.line(f"History {result.hash}")
     return 1 if result.broken else 0
 
 
@@ -62,12 +63,11 @@ def _many(seeds: range, processes: int, *, stop: bool) -> int:
         terminal.spin(f"{len(results)} of {len(seeds)} seeds, {len(failed)} broken", began)
         if stop and failed:
             break
-    terminal.clear()
-    print("\n".join(_summary(results, time.monotonic() - began)))
+    terminal.line("\n".join(_summary(results, time.monotonic() - began)))
     for result in sorted(failed, key=lambda one: one.seed)[:MOST_FAILURES]:
-        print(f"\nSeed {result.seed} is broken: {result.broken[0]}" if stop else f"\n{_smallest(result.seed)}")
+        terminal.line(f"\nSeed {result.seed} is broken: {result.broken[0]}" if stop else f"\n{_smallest(result.seed)}")
     if len(failed) > MOST_FAILURES:
-        print("\nBroken seeds: " + ", ".join(str(one.seed) for one in sorted(failed, key=lambda one: one.seed)))
+        terminal.line("\nBroken seeds: " + ", ".join(str(seed) for seed in sorted(one.seed for one in failed)))
     return 1 if failed else 0
 
 
@@ -101,7 +101,7 @@ def attempt(plan: Plan) -> Result:
     signal.alarm(LIMIT_S)
     try:
         return run(plan)
-    except (Exception, Endless):  # noqa: BLE001 (a defect in the simulation, or one that ended the whole cloud)
+    except (Exception, Endless):
         none = Counter[str]()
         lines = traceback.format_exc()[-3000:]
         return Result(plan.seed, (f"The run ended with an exception: {lines}",), "", none, none, none, none, History())

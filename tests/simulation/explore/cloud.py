@@ -45,7 +45,7 @@ from kilonova.rpcapi.caller import Caller
 from kilonova.virt.fake import FakeDriver
 from tests.simulation.explore.asgi import send
 from tests.simulation.explore.files import open_database
-from tests.simulation.explore.gates import GATE, GatedBus, GatedDatabase, Gate
+from tests.simulation.explore.gates import GATE, Gate, GatedBus, GatedDatabase
 from tests.simulation.explore.journal import Observer, put_recorded
 from tests.simulation.explore.ledger import Ledger, Machine
 from tests.simulation.explore.weather import Weather
@@ -201,7 +201,9 @@ class Cloud:
             keep_deleted=self.settings.database.keep_deleted,
         )
         db = GatedDatabase(self.db, process.gate, self.weather)
-        conductor = Conductor(Tools(db, clock, self.settings.quota, Failpoints()), Caller(bus, clock), policy, Metrics())
+        conductor = Conductor(
+            Tools(db, clock, self.settings.quota, Failpoints()), Caller(bus, clock), policy, Metrics()
+        )
         while True:
             try:
                 await conductor.start(bus, tasks)
@@ -315,7 +317,7 @@ class Cloud:
 
 
 def settings_of(state: Path) -> Settings:
-    """Periods that let a short run contain some rounds of each, and not more: most of a run's cost is that of rounds."""
+    """Periods that let a short run contain some rounds of each, and no more: rounds are most of its cost."""
     overrides: dict[tuple[str, str], Any] = {
         ("DEFAULT", "state_path"): str(state),
         ("DEFAULT", "shutdown_timeout"): 5.0,

@@ -83,7 +83,9 @@ def one_action_is_open(truth: Truth) -> Iterator[str]:
 def one_server_per_key(truth: Truth) -> Iterator[str]:
     """A create that is sent again with its Idempotency-Key makes no second server."""
     names = Counter(row["name"] for row in truth.servers)
-    yield from (f"There are {count} servers {name} of one Idempotency-Key." for name, count in names.items() if count > 1)
+    yield from (
+        f"There are {count} servers {name} of one Idempotency-Key." for name, count in names.items() if count > 1
+    )
 
 
 def _is_immediate(row: Row) -> bool:
@@ -105,18 +107,25 @@ RESET = ("active", "error", "stopped", "paused", "suspended")
 """The states that a reset of the state may give a server."""
 
 
+OTHER_TASKS = {Verb.REBOOT: ("rebooting_hard",), Verb.CREATE: ("spawning",), Verb.UNSHELVE: ("spawning",)}
+"""Tasks that a verb shows besides its own."""
+
+
 def _edges() -> frozenset[tuple[str, str]]:
     """All changes (vm_state/task_state before, after) that the table of transitions permits."""
     found: set[tuple[str, str]] = set()
     vms = [one for one in VmState if one is not VmState.DELETED]
     for verb, rule in VERBS.items():
-        tasks = [str(rule.task_state or "")] + {Verb.REBOOT: ["rebooting_hard"], Verb.CREATE: ["spawning"], Verb.UNSHELVE: ["spawning"]}.get(verb, [])
+        tasks = [str(rule.task_state or ""), *OTHER_TASKS.get(verb, ())]
         for task in tasks:
             for vm in vms:
                 ends = {vm, VmState.ERROR, rule.final_state or vm, VmState.STOPPED, VmState.ACTIVE}
                 ends |= {OBSERVED.get((end, power), end) for end in tuple(ends) for power in PowerState}
                 if vm in rule.allowed or verb is Verb.START:
-                    found |= {(f"{vm}/", f"{vm}/{task}"), ("error/", f"{vm}/{task}")}  # (or an abandoned action continues)
+                    found |= {
+                        (f"{vm}/", f"{vm}/{task}"),
+                        ("error/", f"{vm}/{task}"),
+                    }  # (or an abandoned action continues)
                 found |= {(f"{vm}/{task}", f"{end}/") for end in ends}
     found |= {("building/scheduling", "building/spawning"), ("building/spawning", "building/scheduling")}
     found.add(("error/", "building/scheduling"))
@@ -199,7 +208,9 @@ def each_server_has_its_guest(truth: Truth) -> Iterator[str]:
     that a server has no host."""
     guests = _guests(truth)
     interrupted = {row["instance_id"] for row in truth.actions if row["state"] == ActionState.ABANDONED}
-    reset = {one.server for one in truth.exchanges if one.verb.startswith("resetState") and (one.accepted or one.unknown)}
+    reset = {
+        one.server for one in truth.exchanges if one.verb.startswith("resetState") and (one.accepted or one.unknown)
+    }
     for row in truth.living:
         if row["vm_state"] in ("error", "building") or (row["host"] is None and row["id"] in reset):
             continue
@@ -219,7 +230,7 @@ def _wrong_power(row: Row, guest: Guest) -> str:
     match row["vm_state"]:
         case "active" | "rescued":
             if guest.power is not PowerState.RUNNING and row["vm_state"] == "active":
-                return ""if row["power_state"] == 0 else ", not running"
+                return "" if row["power_state"] == 0 else ", not running"
             if guest.rescued != (row["vm_state"] == "rescued"):
                 return ", with the wrong disks"
         case "stopped" | "shelved":

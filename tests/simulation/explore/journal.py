@@ -33,7 +33,7 @@ _TRIGGERS = (
     {_SERVER.format(before="OLD.vm_state || '/' || coalesce(OLD.task_state, '')")} END""",
     f"CREATE TRIGGER j3 AFTER INSERT ON actions BEGIN {_ACTION.format(before='NULL')} END",
     f"""CREATE TRIGGER j4 AFTER UPDATE OF state ON actions WHEN NEW.state != OLD.state BEGIN
-    {_ACTION.format(before='OLD.state')} END""",
+    {_ACTION.format(before="OLD.state")} END""",
 )
 
 

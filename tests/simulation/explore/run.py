@@ -168,6 +168,6 @@ def _stuck(cloud: Cloud) -> list[str]:
     found: list[str] = []
     for action_id in _open(cloud):
         row = cloud.observer.rows("SELECT verb, instance_id, host, message FROM actions WHERE id = ?", action_id)[0]
-        found.append(f"{row['verb']} of server {row['instance_id']} on host {row['host']} is still open {SETTLE_S:.0f} s "
-                     f"after the last fault ({row['message']}).")  # fmt: skip
+        where = f"{row['verb']} of server {row['instance_id']} on host {row['host']}"
+        found.append(f"{where} is still open {SETTLE_S:.0f} s after the last fault ({row['message']}).")
     return found

@@ -115,7 +115,9 @@ def _accept(verb: Verb, name: str, *, admin: bool, state: State) -> frozenset[St
         return frozenset({state._replace(locked=verb is Verb.LOCK)})
     if verb is Verb.RESET_STATE:
         wanted = V.ERROR if name.endswith("error") else V.ACTIVE
-        return frozenset({state._replace(vm=wanted)} | {state._replace(vm=OBSERVED.get((wanted, p), wanted)) for p in PowerState})
+        return frozenset(
+            {state._replace(vm=wanted)} | {state._replace(vm=OBSERVED.get((wanted, p), wanted)) for p in PowerState}
+        )
     if state.task is not None or not _allowed(verb, state):
         return frozenset()
     task = TaskState.REBOOTING_HARD if name == "hard reboot" else rule.task_state

@@ -66,7 +66,8 @@ _JSON = frozenset({"flavor", "old_flavor", "new_flavor", "image", "addresses", "
 
 
 def _row(row: Any) -> Row:
-    return {name: json.loads(row[name]) if name in _JSON and row[name] else row[name] for name in row.keys()}
+    cells = dict(row)
+    return {name: json.loads(cell) if name in _JSON and cell else cell for name, cell in cells.items()}
 
 
 def truth_of(scene: Scene) -> Truth:

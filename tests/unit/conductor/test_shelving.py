@@ -9,8 +9,8 @@ import pytest
 from kilonova.base.errors import InvalidState, NotFound, StaleWrite
 from kilonova.conductor import aggregates, images
 from kilonova.conductor.engine import accept
-from kilonova.conductor.watch import offload
 from kilonova.conductor.hosts import forgotten, lost_hosts
+from kilonova.conductor.watch import offload
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import images as read_images
 from kilonova.db.writers.instances import reservations

@@ -31,8 +31,7 @@ def call_down(tx: Transaction, host: HostName, now: datetime, *, forced: bool) -
     """An operator forces a host down, or takes it back.
 
     Down: work that the host never received fails, work that it has received is abandoned, deletes are done for their
-    users.  Back: abandoned actions continue; the image of one that does not continue is not made.  A repeat changes
-    nothing.
+    users.  Back: abandoned actions continue, or their unfinished images are deleted.  A repeat changes nothing.
     """
     if forced:
         delete_for_users(tx, host, now)
