@@ -110,6 +110,7 @@ def action(**words: Any) -> dict[str, Any]:
         "state": "done",
         "deadline": 0,
         "ended_at": 0,
+        "message": None,
         **words,
     }
 
