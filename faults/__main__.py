@@ -2,8 +2,9 @@
 """`python -m faults [--box | --fleet | --only NAME,...] [--quick]`: make each fault on private daemons, and print what
 the service did.
 
-A whole run of the faults of a box is kept in docs/faults.md, one of those of a fleet in docs/fleet-faults.md.  Exit status 0 when every row was measured, 1 when one is missing; a missed bound
-is printed as missed and does not fail the run.
+A whole run of the faults of a box is kept in docs/faults.md, one of those of a fleet in docs/fleet-faults.md.  Exit
+status 0 when every row was measured, 1 when one is missing; a missed bound is printed as missed and does not fail the
+run.
 """
 
 import argparse

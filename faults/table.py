@@ -8,6 +8,7 @@ import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+
 def p(samples: Sequence[float], share: float) -> float:
     """The smallest sample that at least this share of all is not above."""
     ordered = sorted(samples)
