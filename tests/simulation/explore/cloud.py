@@ -198,7 +198,6 @@ class Cloud:
             down_time_s=self.settings.default.service_down_time,
             resize_confirm_window_s=0,
             offload_after_s=self.settings.default.shelved_offload_time,
-            keep_deleted=self.settings.database.keep_deleted,
         )
         db = GatedDatabase(self.db, process.gate, self.weather)
         conductor = Conductor(

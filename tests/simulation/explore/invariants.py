@@ -8,7 +8,7 @@ from kilonova.objects.states import OBSERVED, VERBS, ActionState, PowerState, Ve
 from tests.simulation.explore.server_model import explained, operations_of
 from tests.simulation.explore.truth import Guest, Row, Truth
 
-ENDED = frozenset({"done", "failed", "superseded"})
+ENDED = frozenset(ActionState) - {ActionState.OPEN, ActionState.ABANDONED}
 READS = frozenset({"show", "list", "actions"})
 LIVE = (PowerState.RUNNING, PowerState.PAUSED)
 
