@@ -205,16 +205,18 @@ def _guests(truth: Truth) -> dict[str, list[Guest]]:
 
 def each_server_has_its_guest(truth: Truth) -> Iterator[str]:
     """A server on a host has one guest there, in the power state that its vm_state says.  An operator's word may hide
-    that a server has no host."""
+    that a server has no host or no guest."""
     guests = _guests(truth)
     unclean = {row["instance_id"] for row in truth.actions if _leaves_parts(row)}
     reset = {
         one.server for one in truth.exchanges if one.verb.startswith("resetState") and (one.accepted or one.unknown)
     }
     for row in truth.living:
-        if row["vm_state"] in ("error", "building") or (row["host"] is None and row["id"] in reset):
+        if row["vm_state"] in ("error", "building"):
             continue
         there = [guest for guest in guests[row["id"]] if guest.defined]
+        if not there and row["id"] in reset:
+            continue
         wanted = [] if row["vm_state"] == "shelved_offloaded" else [row["host"]]
         if not there and row["vm_state"] in ("stopped", "shelved") and row["power_state"] == PowerState.NOSTATE:
             continue  # a server in ERROR was stopped, or an offload failed half-way: it shows that its guest is unknown
@@ -258,10 +260,12 @@ def _wrong_disks(row: Row, guest: Guest) -> str:
 
 
 def no_guest_without_a_server(truth: Truth) -> Iterator[str]:
-    """Nothing of a guest is on a host to which no server belongs."""
+    """Nothing of a guest is on a host to which no server belongs; a host that was given up and has returned may have
+    copies, which are off."""
     hosts = {row["id"]: row["host"] for row in truth.living}
     for guest in truth.guests:
-        if hosts.get(guest.id) != guest.machine:
+        copy = (guest.machine, guest.id) in truth.tombstones and guest.power not in LIVE
+        if hosts.get(guest.id) != guest.machine and not copy:
             yield f"Machine {guest.machine} has {guest}, and server {guest.id} is on {hosts.get(guest.id)}."
 
 

@@ -71,6 +71,8 @@ def _next(state: State) -> frozenset[State]:
             found.add(state._replace(task=TaskState.POWERING_ON))
         if state.vm is V.SHELVED:
             found.add(state._replace(task=TaskState.SHELVING_OFFLOADING))
+        if state.vm is V.ERROR:  # a delete that failed is repeated when the host reports that the guest is off
+            found.add(state._replace(task=TaskState.DELETING))
         if state.before is not None:
             vm, task = state.before
             found |= {State(vm, one, state.locked) for one in {task, VERBS[_verb(State(vm, task))].task_state}}

@@ -51,6 +51,8 @@ class Truth:
     ends: Mapping[str, int] = field(default_factory=dict)
     """How often a guest ended without a request."""
     defects: Sequence[str] = ()
+    tombstones: frozenset[tuple[str, str]] = frozenset()
+    """Hosts that were given up, with the servers of which they may have copies."""
     gone: frozenset[str] = frozenset()
     vanished: bool = False
     jumped: bool = False
@@ -105,6 +107,7 @@ def truth_of(scene: Scene) -> Truth:
         starts=cloud.ledger.started,
         ends=cloud.ledger.ended,
         defects=[*cloud.defects, *errors.unexpected],
+        tombstones=frozenset((row["host"], row["instance_id"]) for row in rows("SELECT * FROM tombstones")),
         gone=frozenset(host.name for host in machines if host.lost),
         vanished=any("vanishes" in text for _, text in scene.history.events),
         jumped=bool(cloud.clock.jumped),
