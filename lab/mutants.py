@@ -31,6 +31,7 @@ from lab.mutants_of_operators import MUTANTS_OF_OPERATORS
 from lab.mutants_of_page import MUTANTS_OF_PAGE
 from lab.mutants_of_placement import MUTANTS_OF_PLACEMENT
 from lab.mutants_of_postgres import MUTANTS_OF_POSTGRES
+from lab.mutants_of_purge import MUTANTS_OF_PURGE
 from lab.mutants_of_reads import MUTANTS_OF_READS
 from lab.mutants_of_scale import MUTANTS_OF_SCALE
 from lab.mutants_of_troubles import MUTANTS_OF_TROUBLES
@@ -64,6 +65,7 @@ MUTANTS: Sequence[Mutant] = (
     *MUTANTS_OF_OPERATORS,
     *MUTANTS_OF_PAGE,
     *MUTANTS_OF_PLACEMENT,
+    *MUTANTS_OF_PURGE,
     *MUTANTS_OF_READS,
     *MUTANTS_OF_SCALE,
     *MUTANTS_OF_TROUBLES,

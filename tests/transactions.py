@@ -334,7 +334,10 @@ CASES: Mapping[str, Case] = {
         same(NOW),
     ),
     "forget reports": one(service_reports.forget_old, same(NOW)),
-    "purge": one(purge.purge_deleted, same(LATER)),
+    "purge": one(purge.purge_servers, same(LATER), same(LATER)),
+    "purge actions": one(purge.purge_actions, same(ACTIVE), same(0)),
+    "purge expired": one(purge.purge_expired, same(LATER + timedelta(days=2))),
+    "remove rows": one(purge.remove_rows, same(LATER)),
     "number": one(notifications.number, same(False)),
     "publish": one(notifications.record_published, same(1)),
     "metadata": one(
@@ -440,7 +443,6 @@ COVERED: Mapping[str, str] = {
     "place.place": "place",
     "processes.leave": "leave",
     "processes.refused": "refuse",
-    "purge_deleted": "purge",
     "quota.set_limits": "set quotas",
     "register.delete_service": "delete the service",
     "register.operator_update": "force down",
@@ -458,6 +460,10 @@ COVERED: Mapping[str, str] = {
     "server_edits.update": "name a server",
     "server_groups.create": "group",
     "signing_keys.ensure": "first key",
+    "write.purge_actions": "purge actions",
+    "write.purge_expired": "purge expired",
+    "write.purge_servers": "purge",
+    "write.remove_rows": "remove rows",
     "write_flavors.create_flavor": "flavor",
     "write_flavors.delete_flavor": "delete a flavor",
     "write_groups.delete": "delete a group",
@@ -484,6 +490,7 @@ WITHOUT_A_CASE: Mapping[str, str] = {
     "image_stores.report": "upserts of one row each",
     "_set_flavor_access": "inserts and deletes of one row each",
     "signing_keys.rotate": "like the first key",
+    "space.give_back": "it is for SQLite",
     **dict.fromkeys(
         (
             "assign_role",

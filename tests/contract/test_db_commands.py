@@ -2,6 +2,7 @@
 """`kilonova db`: the schema on PostgreSQL, the checks, and the way from one box to a fleet."""
 
 import fcntl
+import re
 from collections.abc import Generator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from typer.testing import CliRunner, Result
 
-from kilonova.base.errors import KilonovaError
+from kilonova.base.errors import KilonovaError, NotFound
 from kilonova.cmd.main import app
 from kilonova.db.migrate import HEAD, lowest_needed
 from kilonova.db.postgres import schema
@@ -28,6 +29,7 @@ from kilonova.objects.notification import Notification
 from lab.postgres import PASSWORD
 from tests import make, postgres
 from tests.unit.conductor.desk import ONE, Desk
+from tests.unit.conductor.test_housekeeping import deleted
 
 
 class Place:
@@ -169,10 +171,11 @@ def one_box(directory: Path) -> Desk:
 
 def test_one_box_becomes_a_fleet(place: Place, tmp_path: Path) -> None:
     desk = one_box(tmp_path / "box")
+    gone = deleted(desk, 1)
     place.run("upgrade")
     done = place.run("migrate-from", f"sqlite:///{tmp_path}/box/kilonova.db")
     assert done.exit_code == 0, done.output
-    assert "1  instances" in done.output
+    assert "2  instances" in done.output
     db = postgres.opened(place.url)
     for look, arguments in (
         (read_instances.get, (ONE,)),
@@ -183,6 +186,13 @@ def test_one_box_becomes_a_fleet(place: Place, tmp_path: Path) -> None:
     ):
         assert make.run(db.read(look, *arguments)) == desk.read(look, *arguments)  # type: ignore[arg-type]
     make.run(db.write(write_aggregates.insert, uuid="u-2", name="new", zone=None, now=make.NOW))
+    purged = re.compile(r"deleted servers +│ +1 .*actions +│ +2 .*rows of purged servers +│ +0 ", re.DOTALL)
+    assert make.run(db.read(read_instances.get_known, gone))[1]
+    for words in (("purge", "--dry-run"), ("purge",)):
+        done = place.run(*words)
+        assert purged.search(done.output), done.output
+    with pytest.raises(NotFound):
+        make.run(db.read(read_instances.get_known, gone))
     assert "is not empty" in place.refused("migrate-from", f"sqlite:///{tmp_path}/box/kilonova.db")
 
 

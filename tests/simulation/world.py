@@ -230,7 +230,7 @@ class World:
                 down_time_s=self.settings.default.service_down_time,
                 resize_confirm_window_s=0,
                 offload_after_s=self.settings.default.shelved_offload_time,
-                keep_deleted=self.settings.database.keep_deleted,
+                retention=self.settings.database.retention,
                 plans=self.plans,
             )
             tools = Tools(_HeldDatabase(self.db, troubles.holds), clock, self.settings.quota, Failpoints())

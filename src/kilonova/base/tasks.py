@@ -84,3 +84,8 @@ class Supervisor:
             else:
                 reported = None
             self._on_round(name, self._clock.monotonic() - began, how)
+
+
+def count() -> int:
+    """The number of tasks of the running event loop that have not ended."""
+    return len(asyncio.all_tasks())

@@ -1,15 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`kilonova db`: the PostgreSQL database of a fleet."""
+"""`kilonova db`: the PostgreSQL database of a fleet, and what any database keeps."""
 
-from typing import Annotated
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kilonova.base.errors import ConfigError, StateError
-from kilonova.cmd.common import ConfigFiles, prepare_state, read_settings
-from kilonova.cmd.directory import group
+from kilonova.cmd.common import ConfigFiles, StatePath, prepare_state, read_settings
+from kilonova.cmd.directory import group, show_list
 
-app = group("The PostgreSQL database of a fleet.")
+if TYPE_CHECKING:
+    from kilonova.config.load import Settings
+
+app = group("The PostgreSQL of a fleet, and the purge of any database.")
 
 
 @app.command("upgrade", short_help="Create the tables, or bring them to this version.")
@@ -83,6 +87,75 @@ def migrate_from(
         if rows:
             print(f"{rows:8}  {table}")
     print(f"{sum(copied.values())} rows are copied. Start the fleet; do not start the one box again.")
+
+
+@app.command("purge", short_help="Delete the records that are not kept any longer.")
+def purge(
+    before: Annotated[
+        int | None,
+        typer.Option(min=0, max=36_500, help="Purge servers deleted so many days ago, instead of keep_deleted_days."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count what is due; change nothing.")] = False,
+    config_file: ConfigFiles = None,
+    state_path: StatePath = None,
+) -> None:
+    """Delete records that [database] keep_deleted_days, max_deleted_servers and max_actions_per_server do not keep.
+
+    Prints the number of records of each kind. The conductors do the same every minute. The command may run beside
+    them: it works in small transactions. A server stays while one of its actions is open, and while a host that was
+    given up may have a copy of it.
+    """
+    import asyncio
+
+    settings = read_settings(config_file, state_path)
+    if before is not None:
+        settings = replace(settings, database=replace(settings.database, keep_deleted_days=float(before)))
+    counts = asyncio.run(_purge(settings, dry_run=dry_run))
+    show_list([{"records": kind, "rows": count} for kind, count in counts.items()], ("records", "rows"), as_json=False)
+
+
+async def _purge(settings: "Settings", *, dry_run: bool) -> dict[str, int]:
+    import math
+
+    from kilonova.base.clock import SystemClock
+    from kilonova.conductor.watch.housekeeping import Purge
+    from kilonova.db.existing import open_existing, schema_trouble
+    from kilonova.db.location import existing_database, is_on_server
+    from kilonova.db.readers.purge import Kind, count
+
+    clock, retention, state = SystemClock(), settings.database.retention, settings.default.state_path
+    if not is_on_server(settings.database.connection, state):
+        existing_database(state)
+    db = open_existing(state, settings.database, clock)
+    try:
+        if trouble := await db.read(schema_trouble):
+            raise StateError(trouble)
+        copies = _purge_copies(settings, dry_run=dry_run)
+        if dry_run:
+            found = await db.read(count, retention, clock.now())
+        else:
+            work = Purge(db, clock, retention, math.inf)
+            await work.run()
+            found = work.counts
+        return {kind: found[kind] for kind in Kind} | {"copies of the database": copies}
+    finally:
+        await db.close()
+
+
+def _purge_copies(settings: "Settings", *, dry_run: bool) -> int:
+    """The number of old copies from before upgrades, which are removed unless this is a dry run."""
+    from kilonova.base.clock import SystemClock
+    from kilonova.db.copies import copies_older_than, remove_old
+    from kilonova.db.location import database_path
+
+    age, now = settings.database.retention.age, SystemClock().now()
+    if age is None:
+        return 0
+    path = database_path(settings.default.state_path)
+    old = copies_older_than(path, age, now)
+    if not dry_run:
+        remove_old(path, age, now)
+    return len(old)
 
 
 def _parameters(config_file: list[str] | None) -> dict[str, str]:

@@ -192,8 +192,8 @@ def delete_credential(tx: Transaction, request: methods.DeleteCredential, _now: 
     write.delete_credential(tx, request.credential_id)
 
 
-def revoke_token(tx: Transaction, request: methods.RevokeToken, now: datetime) -> None:
-    write.revoke_token(tx, request.audit_id, request.expires_at, now)
+def revoke_token(tx: Transaction, request: methods.RevokeToken, _now: datetime) -> None:
+    write.revoke_token(tx, request.audit_id, request.expires_at)
 
 
 EDITS: Sequence[tuple[Method[Any, Ack], Callable[[Transaction, Any, datetime], None]]] = (

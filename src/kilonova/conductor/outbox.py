@@ -43,6 +43,14 @@ def ended(
     _record(tx, action, instance, phase, now, {"fault": message} if message else {})
 
 
+def changed_again(tx: Transaction, action: Action, instance: Instance, changes: int, now: datetime) -> None:
+    """The guest of a power update changed once more.  While no conductor has numbered the notification of the change
+    before, this one takes its place: a guest that changes often has few notifications, and the last one is true."""
+    facts = {**_facts(action), "changes": str(changes)}
+    notification = _notification(instance, EVENTS[action.verb], INFO, now, facts)
+    write_notifications.put_newest(tx, action.id, f"{action.id}.{changes}", notification)
+
+
 def updated(tx: Transaction, instance: Instance, now: datetime) -> None:
     """It has changed without the begin or the end of an action: a user has edited its name or similar fields, or an
     operator has given up or taken back its host.  `instance` is as the change leaves it."""
@@ -58,15 +66,18 @@ def changed(instance: Instance, columns: Mapping[str, Any]) -> Instance:
 def _record(
     tx: Transaction, action: Action, instance: Instance, phase: str, now: datetime, more: Mapping[str, str]
 ) -> None:
-    facts = {
+    priority = ERROR if phase == ".error" else INFO
+    facts = {**_facts(action), **more}
+    notification = _notification(instance, f"{EVENTS[action.verb]}{phase}", priority, now, facts)
+    write_notifications.insert(tx, f"{action.id}{phase}", notification)
+
+
+def _facts(action: Action) -> dict[str, str]:
+    return {
         "action": action.verb,
         "action_initiator_user": action.user_id,
         "request_id": action.request_id,
-        **more,
     }
-    priority = ERROR if phase == ".error" else INFO
-    notification = _notification(instance, f"{EVENTS[action.verb]}{phase}", priority, now, facts)
-    write_notifications.insert(tx, f"{action.id}{phase}", notification)
 
 
 def _notification(

@@ -65,7 +65,7 @@ class Conductor:
         self._settings = policy.settings
         self._process_id = tools.clock.new_id()
         self._rounds = Rounds(tools.db, tools.clock, self._process_id, alone=policy.alone, watches=WATCHES)
-        self._housekeeping = Housekeeping(tools.db, tools.clock, self._rounds, policy.keep_deleted)
+        self._housekeeping = Housekeeping(tools.db, tools.clock, self._rounds, policy.retention)
         self._liveness = Liveness(
             tools.clock, down_time_s=policy.down_time_s, grace_s=policy.settings.grace_period, alone=policy.alone
         )

@@ -3,13 +3,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
 
 from kilonova import CODE_VERSION
 from kilonova.base.clock import Clock
 from kilonova.base.failpoints import Failpoints
 from kilonova.conductor.engine.plan import PLANS, Plan
 from kilonova.config.conductor import ConductorSettings
+from kilonova.config.database import KEEP_ALL, Retention
 from kilonova.config.filter_scheduler import DEFAULTS, FilterSchedulerSettings
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.engine import Database
@@ -35,9 +35,9 @@ class Policy:
 
     `host` is the host of this process.  `down_time_s`: a host without a heartbeat for longer is down.
     `resize_confirm_window_s`: an unconfirmed resize is confirmed after it (0: never).  `offload_after_s`: a shelved
-    server is offloaded after it (negative: only on request).  `keep_deleted`: how long a deleted server can be read
-    (None: for ever).  `alone`: the only host is in this process.  `report_interval_s`: how often it reports itself.
-    `scheduling`: how hosts are chosen.  `plans`: the legs of verbs that need several hosts.
+    server is offloaded after it (negative: only on request).  `retention`: what is not purged.  `alone`: the only host
+    is in this process.  `report_interval_s`: how often it reports itself.  `scheduling`: how hosts are chosen.
+    `plans`: the legs of verbs that need several hosts.
     """
 
     settings: ConductorSettings
@@ -45,7 +45,7 @@ class Policy:
     down_time_s: float
     resize_confirm_window_s: float
     offload_after_s: float
-    keep_deleted: timedelta | None = None
+    retention: Retention = KEEP_ALL
     alone: bool = False
     report_interval_s: float = 10.0
     scheduling: FilterSchedulerSettings = DEFAULTS

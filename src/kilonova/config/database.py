@@ -21,9 +21,35 @@ OPTIONS = [
     cfg.FloatOpt(
         "keep_deleted_days",
         default=30.0,
-        help="Days after which a deleted server is purged, with its actions and migrations; negative: never.",
+        max=36_500,
+        help="Days after which a deleted server is purged, with its actions and migrations, and after which a copy of "
+        "the database from before an upgrade is removed; negative: never.",
+    ),
+    cfg.IntOpt(
+        "max_deleted_servers",
+        default=50_000,
+        min=-1,
+        help="Number of deleted servers that are kept at most; those that were deleted first are purged first; -1: no "
+        "limit.",
+    ),
+    cfg.IntOpt(
+        "max_actions_per_server",
+        default=1000,
+        min=-1,
+        help="Number of actions of one server that are kept at most, besides the newest of each kind; the oldest are "
+        "purged first; -1: no limit.",
     ),
 ]
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """What is kept: deleted servers for `age`, at most `deleted` of them, and at most `actions` of each server.  None:
+    without a limit."""
+
+    age: timedelta | None = None
+    deleted: int | None = None
+    actions: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +60,22 @@ class DatabaseSettings:
     readers: int
     max_pool_size: int
     keep_deleted_days: float
+    max_deleted_servers: int
+    max_actions_per_server: int
 
     @property
-    def keep_deleted(self) -> timedelta | None:
-        """The retention time of deleted servers; None: without a limit."""
-        return None if self.keep_deleted_days < 0 else timedelta(days=self.keep_deleted_days)
+    def retention(self) -> Retention:
+        """What is kept in the database."""
+        age = None if self.keep_deleted_days < 0 else timedelta(days=self.keep_deleted_days)
+        return Retention(age, _limit(self.max_deleted_servers), _limit(self.max_actions_per_server))
+
+
+def _limit(count: int) -> int | None:
+    return None if count < 0 else count
+
+
+KEEP_ALL = Retention()
+"""Nothing is purged but what has expired."""
 
 
 def settings(group: cfg.ConfigOpts.GroupAttr) -> DatabaseSettings:

@@ -152,7 +152,9 @@ class BodyCodec(_Loader[T]):
 
 _PROCESS = ("process_id", "boot_id", "state_id", "started_s", "registered_at", "left_at")
 
-INSTANCES = Codec(Instance, schema.instances, hidden=("deleted_at", "read_by", "read_number"), empty_as_null=("files",))
+INSTANCES = Codec(
+    Instance, schema.instances, hidden=("deleted_at", "purged_at", "read_by", "read_number"), empty_as_null=("files",)
+)
 ACTIONS = Codec(Action, schema.actions, hidden=("host", "instance_project"))
 EVENTS = Codec(ActionEvent, schema.action_events, hidden=("action_id", "attempt"))
 MIGRATIONS = Codec(Migration, schema.migrations, hidden=("id",))

@@ -4,10 +4,14 @@
 import os
 import sqlite3
 from contextlib import closing
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
+import structlog
+
 from kilonova.base.errors import DatabaseUnreadable
+
+log = structlog.get_logger(__name__)
 
 KEPT = 3
 """How many copies from before upgrades are kept; the oldest are removed first."""
@@ -65,6 +69,19 @@ def copies_of(path: Path) -> list[Path]:
     """Copies from before upgrades, the oldest first."""
     found = path.parent.glob(f"{path.name}.[0-9][0-9][0-9][0-9].[0-9]*T[0-9]*Z")
     return sorted(found, key=lambda copy: copy.name.rpartition(".")[2])
+
+
+def copies_older_than(path: Path, age: timedelta, now: datetime) -> list[Path]:
+    """Those of these copies that are older: they contain servers that are purged from the database itself."""
+    limit = f"{now - age:%Y%m%dT%H%M%SZ}"
+    return [copy for copy in copies_of(path) if copy.name.rpartition(".")[2] < limit]
+
+
+def remove_old(path: Path, age: timedelta, now: datetime) -> None:
+    """Remove the copies that are older.  Blocks; raises OSError."""
+    for copy in copies_older_than(path, age, now):
+        copy.unlink(missing_ok=True)
+        log.info("an old copy of the database was removed", copy=str(copy))
 
 
 def fsync_directory(path: Path) -> None:

@@ -18,11 +18,12 @@ from kilonova.base.errors import DatabaseUnreadable, StateError
 from kilonova.db.compatibility import lowest_in_file, refusal
 from kilonova.db.copies import copy_before_upgrade
 from kilonova.db.location import sqlite_url
+from kilonova.db.space import make_shrinkable
 from kilonova.db.sqlite import make_engine
 
 log = structlog.get_logger(__name__)
 
-HEAD = "0028"
+HEAD = "0029"
 """The newest revision in migrations/versions; a test compares."""
 
 
@@ -49,6 +50,7 @@ def ensure_schema(path: Path, clock: Clock | None = None) -> None:
         return
     if found is not None:
         _keep(path, found, clock or SystemClock())
+        make_shrinkable(path)
     try:
         _upgrade(path)
     except DatabaseError as exc:

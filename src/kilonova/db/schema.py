@@ -74,13 +74,16 @@ instances = sa.Table(
     sa.Column("requested_zone", sa.String(255)),
     sa.Column("device_tags", sa.JSON, nullable=False, server_default="{}"),
     _time("deleted_at", null=True),
+    # Since when it is in no list any more; the row goes some minutes later (see writers/purge).
+    _time("purged_at", null=True),
     # Which read of the guest by its host the record is from (objects.guest.ReadMark).
     sa.Column("read_by", sa.String(36)),
     sa.Column("read_number", sa.BigInteger),
     # Lists show instances that are not deleted; deleted ones stay for their actions and must not slow them.
     _partial_index("ix_instances_alive", "project_id", "created_at", where="deleted_at IS NULL"),
     _partial_index("ix_instances_host", "host", where="deleted_at IS NULL"),
-    _partial_index("ix_instances_deleted", "deleted_at", where="deleted_at IS NOT NULL"),
+    _partial_index("ix_instances_deleted", "deleted_at", where="deleted_at IS NOT NULL AND purged_at IS NULL"),
+    _partial_index("ix_instances_purged", "purged_at", where="purged_at IS NOT NULL"),
 )
 
 actions = sa.Table(

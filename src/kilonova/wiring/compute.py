@@ -19,7 +19,7 @@ from kilonova.wiring.shared import (
     fleet_bus,
     host_vitals,
     image_files,
-    keep_reserve,
+    keep_database_files,
     make_conductor,
     make_tools,
     running_database,
@@ -62,7 +62,7 @@ async def compute_process(settings: Settings, clock: Clock, failpoints: Failpoin
         stack.push_async_callback(manager.stop)
         tasks = await stack.enter_async_context(Supervisor(clock, manager.metrics.round_ended))
         if db is not None:
-            keep_reserve(db, settings, files, clock, tasks)
+            keep_database_files(db, settings, files, clock, tasks)
             await make_conductor(
                 settings, make_tools(settings, db, clock, failpoints), bus, manager.metrics, alone=True
             ).start(bus, tasks)

@@ -21,7 +21,7 @@ from kilonova.wiring.shared import (
     Vitals,
     check_failpoints,
     fleet_bus,
-    keep_reserve,
+    keep_database_files,
     make_conductor,
     make_tools,
     running_database,
@@ -63,7 +63,7 @@ async def conductor_process(
         tasks.periodic("clock", FOLLOW_S, following, limit_s=FOLLOW_S)
         DatabaseMetrics(db, metrics)
         fleet = FleetMetrics(db, clock, metrics)
-        keep_reserve(db, settings, DaemonWorkers("files", 1), clock, tasks)
+        keep_database_files(db, settings, DaemonWorkers("files", 1), clock, tasks)
         conductor = make_conductor(settings, make_tools(settings, db, clock, failpoints), bus, metrics)
         await conductor.start(bus, tasks)
         ping = SelfPing(bus, f"conductor-{settings.default.host}", clock.new_id())

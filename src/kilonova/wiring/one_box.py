@@ -22,7 +22,7 @@ from kilonova.wiring.shared import (
     compute_manager,
     host_vitals,
     image_files,
-    keep_reserve,
+    keep_database_files,
     make_conductor,
     make_tools,
     running_database,
@@ -96,7 +96,7 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
         manager = compute_manager(settings, clock, failpoints, lambda _: LocalImages(store), files)
         stack.push_async_callback(manager.stop)
         tasks = await stack.enter_async_context(Supervisor(clock, manager.metrics.round_ended))
-        keep_reserve(db, settings, files, clock, tasks)
+        keep_database_files(db, settings, files, clock, tasks)
         tools = make_tools(settings, db, clock, failpoints)
         await make_conductor(settings, tools, bus, manager.metrics, alone=True).start(bus, tasks)
         deps = ApiDeps(

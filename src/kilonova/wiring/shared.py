@@ -14,7 +14,9 @@ from kilonova.base.failpoints import Failpoints
 from kilonova.base.health import Check
 from kilonova.base.metrics import Metrics
 from kilonova.base.tasks import Supervisor
+from kilonova.base.tasks import count as count_tasks
 from kilonova.base.threads import DaemonWorkers
+from kilonova.base.threads import count as count_threads
 from kilonova.config.default import kept_from_images
 from kilonova.config.load import Settings
 from kilonova.rpc.bus import SelfPing
@@ -38,6 +40,8 @@ EVENTS_S = 0.1
 """How often an API process looks for new events, while pages are open."""
 WOKEN_EVENTS_S = 5.0
 """The same where each new event wakes it."""
+OLD_COPIES_S = 3600.0
+"""How often old copies of the database are looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,10 @@ class Vitals:
     checks: Sequence[Check]
     metrics: Metrics
     refresh: Callable[[], Awaitable[None]] | None = None
+
+    def __post_init__(self) -> None:
+        self.metrics.gauge("kilonova_tasks", "Tasks of the event loop.", count_tasks)
+        self.metrics.gauge("kilonova_threads", "Threads that run Python code.", count_threads)
 
     async def text(self) -> bytes:
         """The current metrics, in the format of Prometheus."""
@@ -166,7 +174,7 @@ def make_conductor(
         down_time_s=settings.default.service_down_time,
         resize_confirm_window_s=settings.default.resize_confirm_window,
         offload_after_s=settings.default.shelved_offload_time,
-        keep_deleted=settings.database.keep_deleted,
+        retention=settings.database.retention,
         alone=alone,
         report_interval_s=settings.default.report_interval,
         scheduling=settings.filter_scheduler,
@@ -237,9 +245,19 @@ def token_secret(state: Path, clock: Clock) -> bytes:
         raise StateError(f"The token key {path} cannot be used: {exc.strerror}.") from exc
 
 
-def keep_reserve(db: "Database", settings: Settings, files: DaemonWorkers, clock: Clock, tasks: Supervisor) -> None:
+def keep_database_files(
+    db: "Database", settings: Settings, files: DaemonWorkers, clock: Clock, tasks: Supervisor
+) -> None:
+    """Keep the reserve of a database in the state directory, and remove old copies of it."""
+    from kilonova.db.copies import remove_old
+    from kilonova.db.location import database_path
     from kilonova.db.reserve import Reserve
     from kilonova.db.sqlite import SqliteDatabase
 
-    if isinstance(db, SqliteDatabase):
-        tasks.spawn("reserve", Reserve(db, settings.default.state_path, files, clock).keep())
+    if not isinstance(db, SqliteDatabase):
+        return
+    state, age = settings.default.state_path, settings.database.retention.age
+    tasks.spawn("reserve", Reserve(db, state, files, clock).keep())
+    if age is not None:
+        remove = partial(files.run, remove_old, database_path(state), age)
+        tasks.periodic("old copies", OLD_COPIES_S, lambda: remove(clock.now()))

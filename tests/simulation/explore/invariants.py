@@ -204,8 +204,8 @@ def _guests(truth: Truth) -> dict[str, list[Guest]]:
 
 
 def each_server_has_its_guest(truth: Truth) -> Iterator[str]:
-    """A server on a host has one guest there, in the power state that its vm_state says.  An operator's word may hide
-    that a server has no host or no guest."""
+    """A server on a host has one guest there, in the power state that its vm_state says.  An operator's word (a reset)
+    may hide that a server has no host or guest, or that its guest is in another state."""
     guests = _guests(truth)
     unclean = {row["instance_id"] for row in truth.actions if _leaves_parts(row)}
     reset = {
@@ -215,13 +215,13 @@ def each_server_has_its_guest(truth: Truth) -> Iterator[str]:
         if row["vm_state"] in ("error", "building"):
             continue
         there = [guest for guest in guests[row["id"]] if guest.defined]
-        if not there and row["id"] in reset:
-            continue
         wanted = [] if row["vm_state"] == "shelved_offloaded" else [row["host"]]
         if not there and row["vm_state"] in ("stopped", "shelved") and row["power_state"] == PowerState.NOSTATE:
             continue  # a server in ERROR was stopped, or an offload failed half-way: it shows that its guest is unknown
-        if [guest.machine for guest in there] != wanted:
+        if [guest.machine for guest in there] != wanted and (there or row["id"] not in reset):
             yield f"Server {row['id']} ({row['vm_state']} on {row['host']}) has guests on {[g.machine for g in there]}."
+        elif row["id"] in reset:
+            continue
         elif there and (why := _wrong_power(row, there[0])):
             yield f"Server {row['id']} is {row['vm_state']} and its guest is {there[0].power.name.lower()}{why}."
         elif there and row["id"] not in unclean and (why := _wrong_disks(row, there[0])):

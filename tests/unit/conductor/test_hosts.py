@@ -237,10 +237,11 @@ def test_a_guest_that_flaps_is_told_of_in_one_action_with_a_count(desk: Desk) ->
     *changes, create = desk.actions()
     assert create.verb is Verb.CREATE
     assert len(changes) == power_update.MOST_CHANGES
-    assert changes[0].message is not None
-    assert changes[0].message.startswith(
-        f"running: unpaused ({2 * flips - power_update.MOST_CHANGES + 1} changes since 20"
-    )
+    last, count = changes[0], 2 * flips - power_update.MOST_CHANGES + 1
+    assert last.message is not None
+    assert last.message.startswith(f"running: unpaused ({count} changes since 20")
+    (event,) = desk.read(read_actions.events, last.id)
+    assert event.finish_time == last.ended_at
     desk.now += timedelta(minutes=2)
     desk.observe(PowerState.SHUTDOWN, reason="shutdown")
     assert desk.newest_action().message == "shutdown: shutdown"

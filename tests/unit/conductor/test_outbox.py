@@ -2,11 +2,13 @@
 """The outbox: each event of an action becomes one notification, numbered, published at least once and in order."""
 
 import json
+from datetime import timedelta
 from pathlib import Path
 
 from kilonova.base.clock import SystemClock
 from kilonova.base.errors import KilonovaError, RpcUnavailable
 from kilonova.conductor.hosts import forgotten, lost_hosts
+from kilonova.conductor.verbs import power_update
 from kilonova.conductor.watch.publisher import Publisher
 from kilonova.db.readers import notifications as read_notifications
 from kilonova.db.readers.notifications import Delivery, Wanted
@@ -155,6 +157,26 @@ def test_what_is_committed_is_published_once_and_in_order(tmp_path: Path) -> Non
     make.run(main())
     assert subscriber.numbers == [1, 2]
     assert subscriber.subjects == ["notifications.instance.create.start", "notifications.instance.create.end"]
+
+
+def test_a_guest_that_flaps_has_few_notifications_and_the_last_is_true(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    desk.active()
+    before, flips = len(events(desk)), 40
+    for flip in range(flips):
+        desk.observe(PowerState.PAUSED, reason="user")
+        if flip == flips // 2:  # a conductor publishes in the middle
+            events(desk)
+        desk.observe(PowerState.RUNNING, reason="unpaused")
+        desk.now -= timedelta(seconds=1.9)
+    events(desk)
+    shown = [one.notification for one in desk.read(read_notifications.after, before, 100)]
+    assert len(shown) == power_update.MOST_CHANGES + 2
+    assert {one.event_type for one in shown} == {"instance.update"}
+    first, last = shown[-2], shown[-1]
+    assert (first.payload["power_state"], last.payload["power_state"]) == ("paused", "running")
+    assert last.payload["changes"] == str(2 * flips - power_update.MOST_CHANGES + 1)
+    assert last.created_at == desk.newest_action().ended_at
 
 
 def test_what_waits_for_delivery_is_counted_with_the_time_of_the_oldest(tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers import instances as read_instances
 from kilonova.db.readers import placements as read_placements
+from kilonova.db.readers.purge import Kind
+from kilonova.db.writers import purge
 from kilonova.objects.action import Action
 from kilonova.objects.ids import ActionId, ActionRef, HostName
 from kilonova.objects.service import ComputeNode, HostNetwork
@@ -211,8 +213,6 @@ def test_a_success_clears_the_failed_builds(desk: Desk) -> None:
 
 
 def test_a_record_is_purged_with_its_action(desk: Desk) -> None:
-    from kilonova.db.writers import purge
-
     desk.register()
     action_id = desk.create()
     desk.place(action_id)
@@ -220,5 +220,5 @@ def test_a_record_is_purged_with_its_action(desk: Desk) -> None:
     desk.accept(Verb.DELETE, "req-d")
     desk.finish(leg_of(desk, "h1"), power=None)
     assert desk.read(read_placements.of_action, ActionId(action_id))
-    assert desk.write(purge.purge_deleted, desk.now + timedelta(days=1)) == 1
+    assert desk.write(purge.purge_servers, desk.now + timedelta(days=1), desk.now)[Kind.PLACEMENTS] == 1
     assert desk.read(read_placements.of_action, ActionId(action_id)) == {}

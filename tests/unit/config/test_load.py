@@ -149,12 +149,15 @@ def _read_in(path: Path) -> set[str]:
     return {node.attr for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)}
 
 
+RETENTION = ("keep_deleted_days", "max_deleted_servers", "max_actions_per_server")
+
+
 def test_every_option_is_read_somewhere() -> None:
     """What is in the document of the configuration and is read by nobody would be taken and not obeyed."""
     root = Path(kilonova.__file__).parent
     read = {name for path in root.rglob("*.py") if path.parent.name != "config" for name in _read_in(path)}
-    read |= _read_in(root / "config" / "obeyed.py") | {"disk_watermark", "keep_deleted_days"}
-    # (by default.watermark_bytes, and by database.keep_deleted)
+    read |= _read_in(root / "config" / "obeyed.py") | {"disk_watermark", *RETENTION}
+    # (by default.watermark_bytes, and by database.retention)
     groups = {field.name: get_type_hints(Settings)[field.name] for field in fields(Settings)}
     names = {f"{group}.{field.name}" for group, kind in groups.items() for field in fields(kind)}
     assert {name for name in names if name.partition(".")[2] not in read} == set()

@@ -22,7 +22,7 @@ from kilonova.base.clock import SystemClock
 from kilonova.base.errors import StateError
 from kilonova.db import migrate
 from kilonova.db.compatibility import lowest_in_file
-from kilonova.db.copies import KEPT, copies_of, copy_before_upgrade, copy_database
+from kilonova.db.copies import KEPT, copies_of, copy_before_upgrade, copy_database, remove_old
 from kilonova.db.location import sqlite_url
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.schema import metadata
@@ -262,7 +262,8 @@ def test_columns_take_every_field(tmp_path: Path) -> None:
     from kilonova.objects.action import Action
     from kilonova.objects.instance import Instance
 
-    assert set(Instance.__dataclass_fields__) | {"deleted_at", "read_by", "read_number"} == set(instances.c.keys())
+    hidden = {"deleted_at", "purged_at", "read_by", "read_number"}
+    assert set(Instance.__dataclass_fields__) | hidden == set(instances.c.keys())
     assert set(Action.__dataclass_fields__) | {"host", "instance_project"} == set(actions.c.keys())
     assert isinstance(instances, sa.Table)
 
@@ -306,6 +307,9 @@ def test_only_the_newest_copies_stay(tmp_path: Path) -> None:
     now = datetime(2026, 1, 1, tzinfo=UTC)
     made = [copy_before_upgrade(path, "0001", now + timedelta(days=day)) for day in range(KEPT + 2)]
     assert copies_of(path) == made[2:]
+    remove_old(path, timedelta(days=1), now + timedelta(days=KEPT + 1, hours=1))
+    assert copies_of(path) == made[-1:]
+    assert path.exists()
 
 
 def test_what_is_written_to_a_database_while_it_is_copied_is_in_it_whole_or_not_at_all(tmp_path: Path) -> None:

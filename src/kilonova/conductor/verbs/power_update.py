@@ -18,6 +18,7 @@ from kilonova.rpcapi.host_to_conductor import Observed
 
 MOST_CHANGES, FLAPPING = 5, timedelta(minutes=1)
 """At most so many changes of a guest without a request, within this time, have an action each."""
+_EVENT = "compute_power_update"
 
 
 def record(tx: Transaction, instance: Instance, seen: Observed, action_id: ActionId, now: datetime) -> None:
@@ -26,9 +27,7 @@ def record(tx: Transaction, instance: Instance, seen: Observed, action_id: Actio
     count."""
     newest = read_actions.newest_of_instance(tx, instance.id, MOST_CHANGES)
     if _flaps(newest, now):
-        count = _changes(newest[0]) + 1
-        message = f"{_in_words(seen)} ({count} changes since {newest[0].started_at:%Y-%m-%d %H:%M:%S} UTC)"
-        write_actions.update(tx, newest[0].id, now, message=message, params=PowerUpdateParams(count), ended_at=now)
+        _fold(tx, newest[0], instance, seen, now)
         return
     system = system_context(f"req-{action_id}")
     action = Action(
@@ -49,8 +48,21 @@ def record(tx: Transaction, instance: Instance, seen: Observed, action_id: Actio
     )
     write_actions.insert(tx, action, instance.project_id)
     outbox.began(tx, action, instance, now)
-    step = ActionEvent("compute_power_update", now, now, "Success", instance.host)
-    write_actions.record_events(tx, action_id, AttemptId(action_id), (step,))
+    _record_event(tx, action, now, instance)
+
+
+def _fold(tx: Transaction, action: Action, instance: Instance, seen: Observed, now: datetime) -> None:
+    """The action represents one more change: it began with the first one, and ends with this one."""
+    count = _changes(action) + 1
+    message = f"{_in_words(seen)} ({count} changes since {action.started_at:%Y-%m-%d %H:%M:%S} UTC)"
+    write_actions.update(tx, action.id, now, message=message, params=PowerUpdateParams(count), ended_at=now)
+    _record_event(tx, action, now, instance)
+    outbox.changed_again(tx, action, instance, count, now)
+
+
+def _record_event(tx: Transaction, action: Action, now: datetime, instance: Instance) -> None:
+    step = ActionEvent(_EVENT, action.started_at, now, "Success", instance.host)
+    write_actions.record_events(tx, action.id, AttemptId(action.id), (step,))
 
 
 def _flaps(newest: list[Action], now: datetime) -> bool:

@@ -21,6 +21,7 @@ AT_A_TIME = 500
 
 # Built once: building a statement costs more than running it.
 _KNOWN = sa.select(instances).where(instances.c.id == sa.bindparam("of_id"))
+_SHOWN = _KNOWN.where(instances.c.purged_at.is_(None))
 _ALIVE = _KNOWN.where(instances.c.deleted_at.is_(None))
 _ALL_KNOWN = (
     sa.select(instances).where(instances.c.id.in_(sa.bindparam("ids", expanding=True))).order_by(instances.c.id)
@@ -61,8 +62,8 @@ def _unknown(instance_id: InstanceId) -> NotFound:
 
 def get_known(snapshot: Snapshot, instance_id: InstanceId, project_id: str | None = None) -> tuple[Instance, bool]:
     """One instance, and whether it is deleted; with a project, only that project's.  Raises NotFound for an instance
-    that was never recorded."""
-    row = snapshot.execute(_KNOWN, {"of_id": instance_id}).mappings().first()
+    that was never recorded, or is purged."""
+    row = snapshot.execute(_SHOWN, {"of_id": instance_id}).mappings().first()
     if row is not None and project_id in (None, row["project_id"]):
         return INSTANCES.load(row), row["deleted_at"] is not None
     raise _unknown(instance_id)

@@ -41,7 +41,7 @@ class Listed:
 
 def page(snapshot: Snapshot, query: MigrationQuery) -> list[Listed]:
     """Migrations, newest first.  Raises InvalidInput for an unknown marker."""
-    where = [_ROW[name] == value for name, value in query.equals.items()]
+    where = [instances.c.purged_at.is_(None), *(_ROW[name] == value for name, value in query.equals.items())]
     if query.host is not None:
         where.append(sa.or_(_ROW.source_compute == query.host, _ROW.dest_compute == query.host))
     if query.changed_since is not None:

@@ -181,6 +181,8 @@ def _conditions(query: ServerQuery) -> list[sa.ColumnElement[bool]]:
     where: list[sa.ColumnElement[bool]] = []
     if query.deleted is not None:
         where.append(instances.c.deleted_at.is_not(None) if query.deleted else instances.c.deleted_at.is_(None))
+    if query.deleted is not False:
+        where.append(instances.c.purged_at.is_(None))
     if query.project_id is not None:
         where.append(instances.c.project_id == query.project_id)
     if query.statuses is not None:

@@ -51,6 +51,7 @@ def within(snapshot: Snapshot, window: Window) -> Iterator[Uptime]:
     query = _COLUMNS.where(
         instances.c.launched_at < window.end,
         sa.or_(instances.c.terminated_at.is_(None), instances.c.terminated_at > window.start),
+        instances.c.purged_at.is_(None),
     )
     if window.project_id is not None:
         query = query.where(instances.c.project_id == window.project_id)

@@ -12,6 +12,8 @@ from kilonova.objects.idempotency import KEPT, Idempotent
 
 
 def keep(tx: Transaction, request: Idempotent, now: datetime) -> None:
-    """Record the answer under its key, and delete expired keys of all users."""
-    tx.execute(sa.delete(idempotency_keys).where(idempotency_keys.c.created_at <= now - KEPT))
+    """Record the answer under its key.  An expired answer under this key goes at once, others with the next purge."""
+    key = idempotency_keys.c
+    same = (key.project_id == request.project_id, key.user_id == request.user_id, key.key == request.key)
+    tx.execute(sa.delete(idempotency_keys).where(*same, key.created_at <= now - KEPT))
     tx.execute(sa.insert(idempotency_keys).values(**asdict(request), created_at=now))

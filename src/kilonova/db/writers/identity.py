@@ -167,8 +167,7 @@ def _entry(kind: EntryKind, entry_id: str) -> sa.ColumnElement[bool]:
     return sa.and_(catalog_entries.c.kind == kind, catalog_entries.c.id == entry_id)
 
 
-def revoke_token(tx: Transaction, audit_id: str, expires_at: datetime, now: datetime) -> None:
-    """Record the revocation until the token expires; delete expired revocations."""
-    tx.execute(sa.delete(revoked_tokens).where(revoked_tokens.c.expires_at <= now))
+def revoke_token(tx: Transaction, audit_id: str, expires_at: datetime) -> None:
+    """Record the revocation until the token expires; the purge deletes it then."""
     if tx.execute(sa.select(revoked_tokens).where(revoked_tokens.c.audit_id == audit_id)).first() is None:
         tx.execute(sa.insert(revoked_tokens).values(audit_id=audit_id, expires_at=expires_at))

@@ -86,6 +86,24 @@ def insert_once(tx: Transaction, id: str, notification: Notification) -> None:
         insert(tx, id, notification)
 
 
+_REPLACE = sa.update(notifications).where(notifications.c.number.is_(None))
+
+
+def put_newest(tx: Transaction, of: str, id: str, notification: Notification) -> None:
+    """Record a notification in place of an earlier one with this `of` that has no number yet, and which nobody has
+    received.  Their ids begin with `of` and a dot; `id` is new."""
+    changed = _REPLACE.where(notifications.c.id.startswith(f"{of}.", autoescape=True))
+    values = {
+        "id": id,
+        "created_at": notification.created_at,
+        "payload": dict(notification.payload),
+    }
+    if tx.execute(changed.values(values)).rowcount:
+        tx.info[RECORDED] = True
+    else:
+        insert(tx, id, notification)
+
+
 def number(tx: Transaction, published: bool) -> Batch:
     """Give numbers to the notifications that are committed and have none, and delete those beyond `KEPT`.
 
