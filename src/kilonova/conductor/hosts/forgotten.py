@@ -65,6 +65,7 @@ def forget(tx: Transaction, host: HostName, now: datetime, *, heard: bool) -> Fo
     deleted = lost_hosts.forget(tx, host, now, f"Host {host} was given up by an operator.")
     for action in read_actions.abandoned(tx, host):
         write_actions.end(tx, action.id, now, ActionState.FAILED, f"Host {host} was given up by an operator.")
+        images.forget_unfinished(tx, action, now)
     lost = sum(_bury(tx, host, id_, now) for id_ in everything)
     (service,) = read_hosts.list_services(tx, host=host, binary=COMPUTE)
     write_tombstones.forget(tx, host, known.epoch, now)
