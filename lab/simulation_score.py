@@ -68,12 +68,10 @@ class Verdict:
 
 
 class Copy:
-    """A copy of src, compiled once: only the changed files of a defect are compiled again."""
+    """A copy of src, which is compiled: only the changed files of a defect are compiled again."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        shutil.copytree(TOP / "src", path)
-        compileall.compile_dir(path, quiet=2)
 
     def plant(self, defect: Defect) -> None:
         """Raises AnchorLost."""
@@ -90,12 +88,26 @@ class Copy:
         return self.path / "kilonova"
 
 
-async def simulate(copy: Copy, seeds: int, limit_s: float) -> Verdict:
-    """Run these seeds, from the first one, until one fails or the time is over.  The verdict has no defect's name."""
+def copies_of_source(scratch: Path, count: int) -> list[Copy]:
+    """So many copies below this directory."""
+    first = scratch / "0"
+    shutil.copytree(TOP / "src", first)
+    compileall.compile_dir(first, quiet=2)
+    others = [Path(shutil.copytree(first, scratch / str(number))) for number in range(1, count)]
+    return [Copy(path) for path in (first, *others)]
+
+
+def command(seeds: int) -> list[str]:
+    """The simulation of these seeds, from 1, which ends with status 1 at the first seed that fails, and names it."""
+    return [sys.executable, *RUNNER, "--seeds", f"1..{seeds}", "--stop-at-first"]
+
+
+async def simulate(argv: Sequence[str], source: Path, seeds: int, limit_s: float) -> Verdict:
+    """Run the simulation of these seeds on this source.  The verdict has no defect's name."""
     began = time.monotonic()
     process = await asyncio.create_subprocess_exec(
-        sys.executable, *RUNNER, "--seeds", f"1..{seeds}", "--stop-at-first",
-        cwd=TOP, env=environment({"PYTHONPATH": str(copy.path), "PYTHONDONTWRITEBYTECODE": "1"}),
+        *argv,
+        cwd=TOP, env=environment({"PYTHONPATH": str(source), "PYTHONDONTWRITEBYTECODE": "1"}),
         stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         start_new_session=True,
     )  # fmt: skip
@@ -132,8 +144,9 @@ async def measure(defects: Sequence[Defect], options: Options) -> list[Verdict]:
             print(_row(verdict), flush=True)
 
     with tempfile.TemporaryDirectory(prefix="ks-") as scratch:
-        copies = [Copy(Path(scratch) / str(number)) for number in range(options.jobs)]
-        control = await simulate(copies[0], options.seeds, options.limit_s * CONTROL_LIMITS)
+        copies = copies_of_source(Path(scratch), options.jobs)
+        argv, most_s = command(options.seeds), options.limit_s * CONTROL_LIMITS
+        control = await simulate(argv, copies[0].path, options.seeds, most_s)
         print(_row(replace(control, defect="(control: no defect)")), flush=True)
         if control.ending is not Ending.SURVIVED:
             raise LabError(f"The simulation does not pass on the unchanged source: {control.said}")
@@ -149,7 +162,7 @@ async def _try(copy: Copy, defect: Defect, options: Options) -> Verdict:
     except AnchorLost as exc:
         return Verdict(defect.name, Ending.BROKEN, 0, 0.0, str(exc))
     try:
-        verdict = await simulate(copy, options.seeds, options.limit_s)
+        verdict = await simulate(command(options.seeds), copy.path, options.seeds, options.limit_s)
     finally:
         copy.mend(defect)
     return replace(verdict, defect=defect.name)
