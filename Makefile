@@ -9,7 +9,7 @@ ARGS ?=
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo fleet test interleave check bench scale faults mutants conformance wheel format docs lock vendor screenshots clean setup
+.PHONY: help demo fleet test interleave check bench scale faults mutants simulate conformance wheel format docs lock vendor screenshots clean setup
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1|/p' Makefile | while IFS='|' read -r name text; do printf '  make %-11s %s\n' "$$name" "$$text"; done
@@ -45,6 +45,10 @@ scale: ## measure a fleet of many simulated hosts (docs/scale.md); about 25 minu
 faults: ## break real daemons and guests, and see what the service does then (docs/faults.md)
 	@sh lab/bootstrap.sh test
 	@$(PYTHON) -m faults $(ARGS)
+
+simulate: ## run random plans of requests and faults under virtual time (docs/reliability.md): SEEDS=n, SEED=k
+	@sh lab/bootstrap.sh test
+	@$(PYTHON) -m tests.simulation.explore --seeds $(or $(SEEDS),300) $(if $(FIRST),--first $(FIRST)) $(if $(SEED),--seed $(SEED)) $(if $(KEEP),--keep $(KEEP)) $(ARGS)
 
 mutants: ## take mechanisms away, one at a time: each must turn its test red
 	@sh lab/bootstrap.sh test

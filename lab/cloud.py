@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """A running Kilonova, and the unmodified OpenStack client that speaks to it."""
 
+import contextlib
 import json
 import os
 import re
+import secrets
 import shlex
 import signal
 import socket
@@ -20,12 +22,22 @@ from lab.common import CLIENT, TOP, VENV, LabError, environment, tail
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
+_LOCAL = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+_PORTS = range(10_000, max(_LOCAL, 20_000))
+"""Below those that the kernel gives to outgoing connections: one of these may take a port before its server starts, or
+while it starts again."""
+_given: set[int] = set()
+
+
 def free_port() -> int:
-    """A TCP port of the loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port of the loopback that nobody listens on, and that this process has not given before."""
+    while True:
+        port = secrets.choice(_PORTS)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            if port not in _given:
+                _given.add(port)
+                return port
 
 
 class Service:

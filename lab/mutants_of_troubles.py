@@ -58,4 +58,11 @@ MUTANTS_OF_TROUBLES: Sequence[Mutant] = (
         'if isinstance(exc, OverflowError) and "SQLite INTEGER" in str(exc):',
         "if isinstance(exc, ZeroDivisionError):",
     ),
+    one(
+        "a process ends although a thread is in the way",
+        "tests/unit/base/test_program.py::test_a_process_ends_whatever_its_threads_do",
+        "base/program.py",
+        "        os._exit(_flushed(status))",
+        "        sys.exit(_flushed(status))",
+    ),
 )

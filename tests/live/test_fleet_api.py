@@ -95,9 +95,12 @@ def test_a_process_without_a_database_waits_and_says_so(fleet: Fleet) -> None:
         reply = api.http.get(path)
         assert (reply.status_code, reply.headers["Retry-After"]) == (503, "2")
         assert "The API waits for the database." in reply.json()["serviceUnavailable"]["message"]
+    (fleet.state / "kilonova.db").touch()  # so it is while a conductor creates the tables
+    second = fleet.api_server("b").start()
+    wait_for(lambda: "no tables yet" in second.service.said(), why=second.last_words)
     fleet.conductor.start().ready()
-    api.ready()
-    assert api.http.get("/readyz").status_code == 200
+    for server in (api, second):
+        assert server.ready().http.get("/readyz").status_code == 200
 
 
 def test_the_administrator_is_created_once(fleet: Fleet) -> None:

@@ -211,7 +211,7 @@ async def _node(root: Path, listening: socket.socket, stores: Stores, tasks: Sup
     token, _ = tokens.mint(Subject(ADMIN, "admin", PROJECT, "admin", ROLES), ("password",))
     headers = {"X-Auth-Token": token, "OpenStack-API-Version": "compute 2.90"}
     http = await stack.enter_async_context(httpx.AsyncClient(base_url=url, headers=headers, timeout=30))
-    return Node(url, root, files, store, Upkeep(store, parts), faults, http, metrics, full)
+    return Node(url, root, files, store, Upkeep(store, parts, 60.0), faults, http, metrics, full)
 
 
 async def _start_host(stores: Stores, state: Path, hub: MemoryHub, tasks: Supervisor, stack: AsyncExitStack) -> None:

@@ -2,7 +2,8 @@
 """API, a conductor and three hosts under virtual time: messages are lost, doubled and late, hosts die and come back.
 
 Whatever the seed: what was accepted ends as asked, each guest is there once and was started as often as asked, and
-nothing is left of what was deleted.  The same seed gives the same run, message by message.
+nothing is left of what was deleted.  `make simulate` has many more faults; these few seeds know exactly how each
+server must be in the end.
 """
 
 import asyncio
@@ -237,7 +238,7 @@ async def check_images(story: Story) -> None:
 
 async def run_story(
     seed: int, state: Path, *, loss: float, doubling: float, killings: int, cut_off: float = 0.0, late: float = 0.0
-) -> list[str]:
+) -> None:
     async with AsyncExitStack() as stack:
         world = await stack.enter_async_context(
             simulated(seed, state, hosts=HOSTS, loss=loss, doubling=doubling, late=late)
@@ -263,35 +264,25 @@ async def run_story(
             await world.until(lambda: settled(world), within_s=600)
         await asyncio.sleep(300)  # late messages, periodic reads: nothing may change any more
         await check(story)
-        return world.network.trace
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(3))
 def test_lost_doubled_and_late_messages_change_nothing(seed: int, tmp_path: Path) -> None:
     run_virtually(run_story(seed, tmp_path, loss=0.08, doubling=0.08, killings=0))
 
 
-@pytest.mark.parametrize("seed", range(100, 108))
+@pytest.mark.parametrize("seed", range(100, 102))
 def test_nor_do_processes_that_die_and_come_back(seed: int, tmp_path: Path) -> None:
     run_virtually(run_story(seed, tmp_path, loss=0.05, doubling=0.05, killings=6))
 
 
-@pytest.mark.parametrize("seed", range(200, 208))
+@pytest.mark.parametrize("seed", range(200, 203))
 def test_nor_do_driver_calls_that_are_cut_off_and_happen_late(seed: int, tmp_path: Path) -> None:
     """Also when the process that made the call is dead by then."""
     run_virtually(run_story(seed, tmp_path, loss=0.03, doubling=0.03, killings=4, cut_off=0.15))
 
 
-@pytest.mark.parametrize("seed", range(300, 306))
+@pytest.mark.parametrize("seed", range(300, 302))
 def test_nor_do_messages_that_come_after_their_sender_has_asked_again(seed: int, tmp_path: Path) -> None:
     """And after it has died: what a dead process has said is not taken for the word of the one that lives."""
     run_virtually(run_story(seed, tmp_path, loss=0.02, doubling=0.02, killings=4, late=0.08))
-
-
-def test_the_same_seed_is_the_same_run(tmp_path: Path) -> None:
-    runs: list[list[str]] = []
-    for name in ("one", "two"):
-        (tmp_path / name).mkdir()
-        runs.append(run_virtually(run_story(5, tmp_path / name, loss=0.1, doubling=0.1, killings=2)))
-    assert runs[0] == runs[1]
-    assert len(runs[0]) > 200

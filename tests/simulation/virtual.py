@@ -22,14 +22,15 @@ class Deadlock(AssertionError):
 
 
 class _Selector(selectors.SelectSelector):
-    """Never waits: it looks, and time goes on by as much as it would have waited."""
+    """Never waits: it looks, and time goes on by as much as it would have waited.  Without threads and sockets it need
+    not look either."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, looks: bool) -> None:
         super().__init__()
-        self.now = 0.0
+        self.now, self._looks = 0.0, looks
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        ready = super().select(0)
+        ready = super().select(0) if self._looks else []
         if not ready:
             if timeout is None:
                 raise Deadlock
@@ -40,8 +41,8 @@ class _Selector(selectors.SelectSelector):
 class VirtualLoop(asyncio.SelectorEventLoop):
     """An event loop whose time is virtual."""
 
-    def __init__(self) -> None:
-        self._virtual = _Selector()
+    def __init__(self, *, looks: bool = True) -> None:
+        self._virtual = _Selector(looks=looks)
         super().__init__(self._virtual)
 
     def time(self) -> float:
@@ -92,7 +93,6 @@ class Network:
     def __init__(self, random: Random, *, loss: float, doubling: float, delay_s: float, late: float = 0.0) -> None:
         self._random, self._loss, self._doubling, self._delay_s = random, loss, doubling, delay_s
         self._late = late
-        self.trace: list[str] = []
         self._lost: Counter[str] = Counter()
         """By subject, since the last reply that arrived."""
 
@@ -108,7 +108,6 @@ class Network:
             self._lost[asked] += 1
         elif asked != subject:
             self._lost[asked] = 0
-        self.trace.append(f"{asyncio.get_running_loop().time():.6f} {subject} x{copies}")
         return Fate(tuple(self._random.uniform(0.0001, self._delay_s) for _ in range(copies)))
 
     def _much_later(self, subject: str) -> Fate:
@@ -116,11 +115,10 @@ class Network:
         first = self._random.random() < 0.5 or self._lost[subject] >= MOST_LOST
         if not first:
             self._lost[subject] += 1
-        self.trace.append(f"{asyncio.get_running_loop().time():.6f} {subject} late")
         return Fate((self._random.uniform(0.0001, self._delay_s), later) if first else (later,))
 
 
-def run_virtually(main: Coroutine[Any, Any, T]) -> T:
-    """Run to its end on a loop of its own."""
-    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+def run_virtually(main: Coroutine[Any, Any, T], *, looks: bool = True) -> T:
+    """Run to its end on a loop of its own; with `looks` also what threads and sockets bring."""
+    with asyncio.Runner(loop_factory=lambda: VirtualLoop(looks=looks)) as runner:
         return runner.run(main)

@@ -64,14 +64,14 @@ from tests.simulation.virtual import Network, SimClock
 T = TypeVar("T")
 
 
-class _NoConsoles:
+class NoConsoles:
     """Nobody types in a simulation."""
 
     async def open(self, ticket: ConsoleTicket) -> ConsoleStream:
         raise InvalidState(f"{ticket.instance_id} on {ticket.host} has no console here.")
 
 
-async def _no_findings() -> tuple[ReportedFinding, ...]:
+async def no_findings() -> tuple[ReportedFinding, ...]:
     """A simulated machine has nothing that a doctor can look at."""
     return ()
 
@@ -269,7 +269,7 @@ class World:
                     self.clock.monotonic(),
                 ),
                 self.settings,
-                Parts(self.clock, lambda _: LocalImages(self.store), self.workers, Failpoints(), _no_findings),
+                Parts(self.clock, lambda _: LocalImages(self.store), self.workers, Failpoints(), no_findings),
                 lambda api: FakeDriver(api, self.settings, hypervisor=self.machines[name]),
                 operations=self.operations,
             )
@@ -296,7 +296,7 @@ class World:
             quotas=self.settings.quota,
             console=self.settings.console,
             console_ttl_s=600,
-            consoles=_NoConsoles(),
+            consoles=NoConsoles(),
             disk_space=DiskSpace(self.state, self.workers, self.db, self._tasks),
             metrics=Metrics(),
             ready=lambda: (True, ""),

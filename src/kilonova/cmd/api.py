@@ -7,6 +7,7 @@ from functools import partial
 
 import structlog
 
+from kilonova.base.program import program
 from kilonova.cmd.common import ending_in_one_sentence, stop_on_signals
 from kilonova.cmd.service import announce, begin_to_stop, configure, read, run
 from kilonova.config.load import Settings
@@ -16,6 +17,7 @@ log = structlog.get_logger(__name__)
 PROGRAM = "kilonova-api"
 
 
+@program
 def main(argv: Sequence[str] | None = None) -> None:
     """The console script.  Exit status 0 after SIGTERM or SIGINT, 1 with one sentence when it cannot start."""
     with ending_in_one_sentence():

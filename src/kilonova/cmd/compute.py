@@ -15,6 +15,7 @@ from types import ModuleType
 
 import structlog
 
+from kilonova.base.program import program
 from kilonova.cmd.common import ending_in_one_sentence, stop_on_signals
 from kilonova.cmd.service import DRAIN_S, announce, begin_to_stop, configure, read, run
 from kilonova.config.load import Settings
@@ -60,6 +61,7 @@ def without_database(settings: Settings) -> Settings:
     return replace(settings, database=replace(settings.database, connection=""))
 
 
+@program
 def main(argv: Sequence[str] | None = None) -> None:
     """The console script.  Exit status 0 after SIGTERM or SIGINT, 1 with one sentence when it cannot start."""
     with ending_in_one_sentence():

@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from kilonova.base.program import program
 from kilonova.cmd.common import ending_in_one_sentence, stop_on_signals
 from kilonova.cmd.service import announce, begin_to_stop, configure, read, run
 from kilonova.config.load import Settings
@@ -12,6 +13,7 @@ from kilonova.config.load import Settings
 PROGRAM = "kilonova-conductor"
 
 
+@program
 def main(argv: Sequence[str] | None = None) -> None:
     """The console script.  Exit status 0 after SIGTERM or SIGINT, 1 with one sentence when it cannot start."""
     with ending_in_one_sentence():

@@ -43,8 +43,9 @@ def console(
     cloud = log_in(clouds_file, os_cloud)
     request = {"remote_console": {"protocol": "serial", "type": "serial"}}
     url = cloud.call("POST", f"/servers/{server_id(cloud, name)}/remote-consoles", request)["remote_console"]["url"]
-    print(f"Connected to {name}; Ctrl-] disconnects.", file=sys.stderr)
     with raw_terminal(sys.stdin.fileno()):
+        # Keys that somebody types after this line must reach the guest.
+        print(f"Connected to {name}; Ctrl-] disconnects.", end="\r\n", file=sys.stderr, flush=True)
         why = asyncio.run(session(url, sys.stdin.fileno(), sys.stdout.fileno(), cloud.tls))
     print(f"\n{why or 'The console was closed.'}", file=sys.stderr)
 
@@ -70,7 +71,8 @@ def server_id(cloud: "Cloud", name: str, *, all_projects: bool = False) -> str:
 
 @contextlib.contextmanager
 def raw_terminal(descriptor: int) -> Generator[None]:
-    """Send every key to the guest while the block runs.  Does nothing for a file that is not a terminal."""
+    """Send every key to the guest while the block runs, also keys that were typed before.  Does nothing for a file that
+    is not a terminal."""
     import termios
     import tty
 
@@ -79,7 +81,7 @@ def raw_terminal(descriptor: int) -> Generator[None]:
         return
     before = termios.tcgetattr(descriptor)
     try:
-        tty.setraw(descriptor)
+        tty.setraw(descriptor, termios.TCSADRAIN)  # the default would drop what was typed before
         yield
     finally:
         termios.tcsetattr(descriptor, termios.TCSADRAIN, before)

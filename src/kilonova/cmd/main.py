@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from kilonova import __version__
+from kilonova.base.program import program
 from kilonova.cmd import (
     backup,
     bootstrap,
@@ -81,6 +82,7 @@ def options(
     """Virtual machines through libvirt, behind the OpenStack Compute API."""
 
 
+@program
 def main() -> None:
     """The console script: a KilonovaError ends in one sentence and exit status 1."""
     with ending_in_one_sentence():

@@ -17,7 +17,7 @@ from kilonova.objects.instance import Instance
 from kilonova.objects.notification import ERROR, INFO, Notification
 from kilonova.objects.states import EVENTS, VERBS, ActionState, PowerState
 
-EDITED = "instance.update"
+UPDATED = "instance.update"
 
 _SHOWN = frozenset({"host", "vm_state", "task_state", "power_state"})
 
@@ -43,10 +43,11 @@ def ended(
     _record(tx, action, instance, phase, now, {"fault": message} if message else {})
 
 
-def edited(tx: Transaction, instance: Instance, now: datetime) -> None:
-    """A user has changed its name, metadata, tags or similar fields, without an action."""
-    id = f"{instance.id}.{now:%Y%m%d%H%M%S%f}"  # (edits of one instance follow each other: the time makes it unique)
-    write_notifications.insert_once(tx, id, _notification(instance, EDITED, INFO, now, {}))
+def updated(tx: Transaction, instance: Instance, now: datetime) -> None:
+    """It has changed without the begin or the end of an action: a user has edited its name or similar fields, or an
+    operator has given up or taken back its host.  `instance` is as the change leaves it."""
+    id = f"{instance.id}.{now:%Y%m%d%H%M%S%f}"  # (changes of one instance follow each other: the time makes it unique)
+    write_notifications.insert_once(tx, id, _notification(instance, UPDATED, INFO, now, {}))
 
 
 def changed(instance: Instance, columns: Mapping[str, Any]) -> Instance:

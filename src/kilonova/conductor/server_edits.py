@@ -57,7 +57,7 @@ def edit_tags(tx: Transaction, request: EditTags, now: datetime) -> None:
 
 def _write(tx: Transaction, instance: Instance, now: datetime, changes: Mapping[str, Any]) -> None:
     write_instances.update(tx, instance.id, now, **changes)
-    outbox.edited(tx, instance, now)
+    outbox.updated(tx, instance, now)
 
 
 def _check_state(instance: Instance, what: str) -> None:

@@ -9,12 +9,14 @@ does not import the database.
 import asyncio
 import sys
 
+from kilonova.base.program import program
 from kilonova.config.handed_on import received
 from kilonova.doctor.report import as_json
 from kilonova.doctor.subject import subject_of
 from kilonova.doctor.table import examine
 
 
+@program
 def main() -> None:
     """Read the settings, run the checks, write the findings."""
     settings = received(sys.stdin.buffer.read())

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from kilonova.api.http.policy import Policy
     from kilonova.api.http.server import Server
     from kilonova.api.http.start_gate import Start, StartGate
+    from kilonova.api.image.upkeep import Upkeep
     from kilonova.db.engine import Database
     from kilonova.images.store import ImageStore
     from kilonova.rpc.nats import NatsBus
@@ -99,7 +100,7 @@ async def api_process(settings: Settings, clock: Clock) -> AsyncGenerator[ApiPro
         stack.push_async_callback(client.close)
         files = image_files(settings, DaemonWorkers("files", 4), process_id)
         parts = StoreParts(files, db, rpc, client, clock, metrics)
-        store = await open_store(settings, parts, process_id, tasks)
+        store, upkeep = await open_store(settings, parts, process_id)
         deps = ApiDeps(
             db=db,
             rpc=rpc,
@@ -124,7 +125,8 @@ async def api_process(settings: Settings, clock: Clock) -> AsyncGenerator[ApiPro
         tasks.spawn("self-ping", (ping := SelfPing(bus, name, process_id)).listen())
         report = partial(_report, rpc, settings, process_id)
         tasks.periodic("report", settings.default.report_interval, report, limit_s=REPORT_S)
-        tasks.spawn("start", _wait_for_database(start, db, keys, clock, tasks, partial(follow, db, clock, machine)))
+        begin = partial(_begin, tasks, upkeep, partial(_read_keys, db, keys), partial(follow, db, clock, machine))
+        tasks.spawn("start", _wait_for_database(start, db, keys, clock, begin))
         checks = (Check("bus", ping.ping), Check("database", partial(_read_keys, db, keys)))
         app = StartGate(create_app(deps, page=await web_page(settings, deps, tasks)), start)
         yield ApiProcess(settings, app, ready, deps.policy, files, Vitals(checks, metrics))
@@ -166,22 +168,25 @@ def _ready(start: "Start", bus: "NatsBus") -> tuple[bool, str]:
 
 
 async def _wait_for_database(
-    start: "Start",
-    db: "Database",
-    keys: KeyRing,
-    clock: Clock,
-    tasks: Supervisor,
-    follow: Callable[[], Awaitable[None]],
+    start: "Start", db: "Database", keys: KeyRing, clock: Clock, begin: Callable[[], Awaitable[None]]
 ) -> None:
     pause_s = FIRST_LOOK_S
     while reason := await _look(db, keys):
         start.reason = reason
         await clock.sleep(pause_s)
         pause_s = min(2 * pause_s, LOOK_S)
-    await follow()
-    tasks.periodic("token keys", REFRESH_S, partial(_read_keys, db, keys))
-    tasks.periodic("clock", REFRESH_S, follow)
+    await begin()
     start.reason = ""
+
+
+async def _begin(
+    tasks: Supervisor, upkeep: "Upkeep", read_keys: Callable[[], Awaitable[None]], follow: Callable[[], Awaitable[None]]
+) -> None:
+    """Begin the work that reads the database.  Before, the database may have no tables."""
+    await follow()
+    tasks.periodic("token keys", REFRESH_S, read_keys)
+    tasks.periodic("clock", REFRESH_S, follow)
+    upkeep.start(tasks)
 
 
 async def _look(db: "Database", keys: KeyRing) -> str:

@@ -166,10 +166,13 @@ def test_a_slow_start_is_no_fault_and_an_outage_is_told_soon(capsys: pytest.Capt
 
 
 def in_a_terminal(out: Path, *argv: str) -> tuple[subprocess.Popen[bytes], int]:
-    """As the first process of a terminal of its own; what is said goes to a file.  Closing the descriptor closes it."""
+    """As the first process of a terminal of its own; what is said goes to a file.  Closing the descriptor closes it.
+    (Tests that run under nohup hand down that SIGHUP is ignored.)"""
     ours, theirs = pty.openpty()
     with out.open("wb") as said:
-        process = subprocess.Popen(["setsid", "--ctty", *argv], stdin=theirs, stdout=said, stderr=theirs)
+        process = subprocess.Popen(
+            ["env", "--default-signal=HUP", "setsid", "--ctty", *argv], stdin=theirs, stdout=said, stderr=theirs
+        )
     os.close(theirs)
     return process, ours
 

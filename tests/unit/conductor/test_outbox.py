@@ -6,6 +6,7 @@ from pathlib import Path
 
 from kilonova.base.clock import SystemClock
 from kilonova.base.errors import KilonovaError, RpcUnavailable
+from kilonova.conductor.hosts import forgotten, lost_hosts
 from kilonova.conductor.watch.publisher import Publisher
 from kilonova.db.readers import notifications as read_notifications
 from kilonova.db.readers.notifications import Delivery, Wanted
@@ -80,6 +81,26 @@ def test_a_delete_reports_the_superseded_action(tmp_path: Path) -> None:
     desk.place(desk.create())
     desk.accept(Verb.DELETE, "req-delete")
     assert events(desk)[1:] == ["instance.create.error", "instance.delete.start"]
+
+
+def test_what_an_operator_does_with_a_host_updates_its_servers(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    desk.active()
+    desk.accept(Verb.STOP, "req-stop")
+    desk.fetch("a2")
+    desk.set_up(make.HOST, up=False)
+    desk.write(lost_hosts.call_down, make.HOST, desk.now, forced=True)
+    desk.write(lost_hosts.call_down, make.HOST, desk.now, forced=False)
+    desk.write(forgotten.forget, make.HOST, desk.now, heard=False)
+    events(desk)
+    shown = [one.notification for one in desk.read(read_notifications.after, 0, 100)[3:]]
+    facts = [(one.event_type, *(one.payload[name] for name in ("state", "task_state", "host"))) for one in shown]
+    assert facts == [
+        ("instance.update", "error", "", "h1"),
+        ("instance.update", "active", "powering-off", "h1"),
+        ("instance.power_off.error", "active", "", "h1"),
+        ("instance.update", "error", "", ""),
+    ]
 
 
 def test_secrets_of_the_instance_are_not_in_a_notification(tmp_path: Path) -> None:

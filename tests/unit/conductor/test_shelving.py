@@ -9,6 +9,7 @@ import pytest
 from kilonova.base.errors import InvalidState, NotFound, StaleWrite
 from kilonova.conductor import aggregates, images
 from kilonova.conductor.engine import accept
+from kilonova.conductor.hosts import forgotten, lost_hosts
 from kilonova.conductor.watch import offload
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import images as read_images
@@ -124,6 +125,21 @@ def test_a_deleted_image_is_told_to_who_makes_it(desk: Shelf) -> None:
             speak(action)
     desk.finish(action, power=PowerState.SHUTDOWN)  # it was deleted at the very last moment: it is not lost
     assert (desk.instance().vm_state, desk.newest_action().state) == (VmState.STOPPED, ActionState.FAILED)
+
+
+@pytest.mark.parametrize("returns", [True, False], ids=["the host is taken back", "the host is given up"])
+def test_an_interrupted_action_that_does_not_continue_leaves_no_image(desk: Shelf, returns: bool) -> None:
+    """Found by seed 18 of `make simulate`."""
+    desk.active()
+    desk.begin(desk.save(Verb.CREATE_IMAGE, "i1"))
+    desk.write(lost_hosts.call_down, make.HOST, desk.now, forced=True)
+    if returns:
+        desk.accept(Verb.STOP, "req-stop")
+        desk.write(lost_hosts.call_down, make.HOST, desk.now, forced=False)
+    else:
+        desk.set_up("h1", up=False)
+        desk.write(forgotten.forget, make.HOST, desk.now, heard=False)
+    assert desk.statuses() == {}
 
 
 def test_a_delete_takes_along_what_nobody_will_complete_or_need(desk: Shelf) -> None:

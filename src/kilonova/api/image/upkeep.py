@@ -59,19 +59,19 @@ def _state(snapshot: Snapshot) -> _State:
 class Upkeep:
     """The periodic work of one store.  Several processes on one shared directory do the same work; that is harmless."""
 
-    def __init__(self, store: FleetStore, parts: StoreParts) -> None:
-        self._store, self._parts, self._clock = store, parts, parts.clock
+    def __init__(self, store: FleetStore, parts: StoreParts, interval_s: float) -> None:
+        self._store, self._parts, self._clock, self._interval_s = store, parts, parts.clock, interval_s
         self._files, self._id = parts.files, store.identity.store_id
         self.reporting_since: float | None = None
         """When the reports of this process began to reach a conductor, on the monotonic clock."""
         self._next_check: dict[ImageId, float] = {}
         self._first_check_s = CHECK_S
 
-    def start(self, tasks: Supervisor, interval_s: float) -> None:
-        """Report now, and work periodically."""
+    def start(self, tasks: Supervisor) -> None:
+        """Report now, and work periodically.  The database must be readable."""
         tasks.spawn("first image upkeep", self._begin())
         tasks.periodic("image store report", REPORT_S, self.report, limit_s=2 * REPORT_S)
-        tasks.periodic("image upkeep", interval_s, self.run, limit_s=ROUND_LIMIT_S)
+        tasks.periodic("image upkeep", self._interval_s, self.run, limit_s=ROUND_LIMIT_S)
 
     async def _begin(self) -> None:
         """Report now, and record the files that are in the directory already: hosts find them from then on."""
@@ -220,13 +220,13 @@ def _rank(image_id: ImageId, store_id: str) -> bytes:
     return hashlib.sha256(f"{image_id} {store_id}".encode()).digest()
 
 
-async def open_store(settings: Settings, parts: StoreParts, process_id: str, tasks: Supervisor) -> FleetStore:
-    """The store of an API process, with its upkeep under `tasks`.  Raises ConfigError, OSError."""
+async def open_store(settings: Settings, parts: StoreParts, process_id: str) -> tuple[FleetStore, Upkeep]:
+    """The store of an API process, and its upkeep, which the caller starts when the database can be read.  Raises
+    ConfigError, OSError."""
     store_id = await parts.files.identify(parts.clock.new_id())
     identity = StoreIdentity(store_id, process_id, _internal_url(settings), settings.image.copies)
     store = FleetStore(identity, parts, settings.api.max_image_bytes)
-    Upkeep(store, parts).start(tasks, settings.image.upkeep_interval)
-    return store
+    return store, Upkeep(store, parts, settings.image.upkeep_interval)
 
 
 def _internal_url(settings: Settings) -> str:

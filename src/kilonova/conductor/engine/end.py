@@ -81,30 +81,30 @@ def abandon(tx: Transaction, action: Action, now: datetime) -> None:
     write_actions.update(tx, action.id, now, bookkeeping=bookkeeping)
     values = {"vm_state": VmState.ERROR, "task_state": None, "fault": Fault(500, message, now)}
     write_instances.update(tx, instance.id, now, **values)
+    outbox.updated(tx, outbox.changed(instance, values), now)
 
 
 def reopen_abandoned(tx: Transaction, action: Action, now: datetime) -> bool:
-    """Reopen an abandoned action, unless its instance is deleted or has a newer request.  Returns whether the action is
-    open."""
-    if not _reopen(tx, action, now):
+    """Reopen an abandoned action, and restore the record of its instance, unless the instance is deleted or has a newer
+    request.  Returns whether the action is open."""
+    instance = _waiting_for(tx, action)
+    if instance is None:
         return False
     rule = VERBS[action.verb]
     deadline = now + timedelta(seconds=rule.deadline_s)
     write_actions.update(tx, action.id, now, state=ActionState.OPEN, message=None, ended_at=None, deadline=deadline)
-    write_instances.update(tx, action.instance_id, now, task_state=rule.task_state)
+    values = {"vm_state": action.bookkeeping.abandoned_in, "fault": None, "task_state": rule.task_state}
+    write_instances.update(tx, instance.id, now, **values)
+    outbox.updated(tx, outbox.changed(instance, values), now)
     return True
 
 
-def _reopen(tx: Transaction, action: Action, now: datetime) -> bool:
-    """Whether the instance still waits for this abandoned action.  If so, its record is restored."""
+def _waiting_for(tx: Transaction, action: Action) -> Instance | None:
+    """The instance, if it still waits for this abandoned action."""
     try:
         instance = read_instances.get(tx, action.instance_id)
     except NotFound:
-        return False
+        return None
     requested = (one for one in read_actions.of_instance(tx, instance.id) if one.is_requested)
     newest = next((one.id for one in requested if not VERBS[one.verb].immediate), None)
-    if newest != action.id or instance.vm_state is not VmState.ERROR:
-        return False
-    values = {"vm_state": action.bookkeeping.abandoned_in, "fault": None}
-    write_instances.update(tx, instance.id, now, **values)
-    return True
+    return instance if newest == action.id and instance.vm_state is VmState.ERROR else None

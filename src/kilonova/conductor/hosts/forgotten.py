@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from kilonova.base.errors import Conflict, NotFound
-from kilonova.conductor import images, quota
+from kilonova.conductor import images, outbox, quota
 from kilonova.conductor.engine.fencing import check_epoch
 from kilonova.conductor.hosts import lost_hosts
 from kilonova.db.readers import actions as read_actions
@@ -65,6 +65,7 @@ def forget(tx: Transaction, host: HostName, now: datetime, *, heard: bool) -> Fo
     deleted = lost_hosts.forget(tx, host, now, f"Host {host} was given up by an operator.")
     for action in read_actions.abandoned(tx, host):
         write_actions.end(tx, action.id, now, ActionState.FAILED, f"Host {host} was given up by an operator.")
+        images.forget_unfinished(tx, action, now)
     lost = sum(_bury(tx, host, id_, now) for id_ in everything)
     (service,) = read_hosts.list_services(tx, host=host, binary=COMPUTE)
     write_tombstones.forget(tx, host, known.epoch, now)
@@ -88,6 +89,7 @@ def _bury(tx: Transaction, host: HostName, instance_id: InstanceId, now: datetim
     quota.charge_difference(tx, None, instance, columns)
     write_migrations.close(tx, instance_id, now)
     write_instances.update(tx, instance_id, now, **columns)
+    outbox.updated(tx, outbox.changed(instance, columns), now)
     return columns["vm_state"] is VmState.ERROR
 
 

@@ -8,6 +8,7 @@ work that the host has received stays open: only the host knows its result.  An 
 
 from datetime import datetime
 
+from kilonova.conductor import images
 from kilonova.conductor.engine import end, legs
 from kilonova.conductor.verbs.delete import release_from_project
 from kilonova.db.readers import actions as read_actions
@@ -30,7 +31,7 @@ def call_down(tx: Transaction, host: HostName, now: datetime, *, forced: bool) -
     """An operator forces a host down, or takes it back.
 
     Down: work that the host never received fails, work that it has received is abandoned, deletes are done for their
-    users.  Back: abandoned actions continue.  A repeat changes nothing.
+    users.  Back: abandoned actions continue, or their unfinished images are deleted.  A repeat changes nothing.
     """
     if forced:
         delete_for_users(tx, host, now)
@@ -43,7 +44,8 @@ def call_down(tx: Transaction, host: HostName, now: datetime, *, forced: bool) -
                 end.abandon(tx, action, now)
         return
     for action in read_actions.abandoned(tx, host):
-        end.reopen_abandoned(tx, action, now)
+        if not end.reopen_abandoned(tx, action, now):
+            images.forget_unfinished(tx, action, now)
 
 
 def forget(tx: Transaction, host: HostName, now: datetime, message: str) -> int:

@@ -1,0 +1,352 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A cloud whose every process is behind a gate, and whose hypervisors and database are watched.
+
+It is built of the parts of tests.simulation.world, by the code that ships.
+"""
+
+import asyncio
+import itertools
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from kilonova.api.app import ApiDeps, create_app
+from kilonova.api.http.disk_space import DiskSpace
+from kilonova.api.http.login_limits import LoginLimits
+from kilonova.api.http.policy import Policy
+from kilonova.api.http.token_revalidation import TokenRevalidationCache
+from kilonova.api.rules import RULES
+from kilonova.base.errors import HostSuperseded, HostTaken
+from kilonova.base.failpoints import Failpoints
+from kilonova.base.metrics import Metrics
+from kilonova.base.tasks import Supervisor
+from kilonova.base.threads import InlineWorkers
+from kilonova.compute import seeds
+from kilonova.compute.local_images import LocalImages
+from kilonova.compute.manager import ComputeManager, Parts
+from kilonova.compute.session import HostIdentity
+from kilonova.conductor import bootstrap
+from kilonova.conductor.service import Conductor
+from kilonova.conductor.tools import Policy as ConductorPolicy
+from kilonova.conductor.tools import Tools
+from kilonova.config.load import Settings, load
+from kilonova.identity.key_ring import OneKey
+from kilonova.identity.passwords import Passwords
+from kilonova.identity.tokens import Subject, TokenMinter
+from kilonova.images.own_store import OwnStore
+from kilonova.images.store import ImageStore
+from kilonova.objects.ids import HostName
+from kilonova.rpc.memory import MemoryHub
+from kilonova.rpcapi.caller import Caller
+from kilonova.virt.fake import FakeDriver
+from tests.simulation.explore.asgi import send
+from tests.simulation.explore.files import open_database
+from tests.simulation.explore.gates import GATE, Gate, GatedBus, GatedDatabase
+from tests.simulation.explore.journal import Observer, put_recorded
+from tests.simulation.explore.ledger import Ledger, Machine
+from tests.simulation.explore.weather import Weather
+from tests.simulation.virtual import EPOCH, SimClock
+from tests.simulation.world import NoConsoles, no_findings
+
+ADMIN = bootstrap.FirstAdmin("u1", "p1", "no password")
+
+
+class OwnClock(SimClock):
+    """The clock of one process: `ahead` is its difference from the world's, and may change."""
+
+    def __init__(self, clock: SimClock) -> None:
+        self._clock, self._random = clock, clock.random
+        self.ahead = timedelta(0)
+
+    def now(self) -> Any:
+        return self._clock.now() + self.ahead
+
+
+Body = Callable[["Process", AsyncExitStack], Awaitable[None]]
+
+
+class Process:
+    """One process of a host or a conductor.  `ended`: why it has ended by itself."""
+
+    def __init__(self, name: str, body: Body, cloud: "Cloud") -> None:
+        self.name, self._body, self._cloud = name, body, cloud
+        self.clock = OwnClock(cloud.clock)
+        self.gate = Gate(name)
+        self.cut_off = False
+        self.deaf_to: frozenset[str] = frozenset()
+        self.ended: BaseException | None = None
+        self.task: asyncio.Task[None] | None = None
+
+    @property
+    def lives(self) -> bool:
+        """Whether the process exists."""
+        return self.task is not None and not self.task.done()
+
+    def start(self) -> None:
+        """Start it, unless it lives."""
+        if not self.lives:
+            self.ended = None
+            self.gate = Gate(self.name)
+            self.gate.ends = self.end
+            self.task = self._cloud.tasks.spawn(self.name, self._run())
+
+    def end(self) -> None:
+        """It ends as by SIGKILL: nothing that it does from now on reaches anything."""
+        self.gate.dead = True
+        self.gate.thaw()
+        if self.task is not None:
+            self.task.cancel()
+
+    async def kill(self) -> None:
+        """`end`, and wait until nothing of it is left in this interpreter."""
+        self.end()
+        if self.task is not None:
+            await asyncio.wait((self.task,))
+
+    def is_cut_off(self, subject: str) -> bool:
+        """Whether nothing comes or goes at this subject."""
+        return self.cut_off or subject.rpartition(".")[2] in self.deaf_to
+
+    async def _run(self) -> None:
+        GATE.set(self.gate)
+        try:
+            async with AsyncExitStack() as stack:
+                await self._body(self, stack)
+                await asyncio.Event().wait()
+        except* (HostSuperseded, HostTaken) as group:
+            self.ended = group
+        except* Exception as group:
+            if not self.gate.dead:  # (the clean-up of a process that was killed reaches nothing, and may say so)
+                self._cloud.defects.append(f"{self.name} ended with {_first(group)!r}.")
+
+
+def _first(group: BaseException) -> BaseException:
+    while isinstance(group, BaseExceptionGroup):
+        group = group.exceptions[0]
+    return group
+
+
+@dataclass
+class Host:
+    """A host: its machine outlives its process.  `lost`: an operator gave it up, and it stays off."""
+
+    name: str
+    machine: Machine
+    process: Process
+    boots: int = 1
+    off: bool = False
+    lost: bool = False
+
+
+@dataclass
+class Answer:
+    """What a client receives: None without an answer."""
+
+    code: int | None
+    body: Any = None
+    request_id: str = ""
+
+
+@dataclass
+class Cloud:
+    """`defects` are sentences about what no fault explains: a process that ended, an answer 500."""
+
+    seed: int
+    state: Path
+    tasks: Supervisor
+    hosts: dict[str, Host] = field(default_factory=dict)
+    clones: list[Host] = field(default_factory=list)
+    conductors: list[Process] = field(default_factory=list)
+    defects: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.clock = SimClock(self.seed)
+        self.weather = Weather(Random(self.seed ^ 0x5EED))
+        self.hub = MemoryHub(self.weather.fate)
+        self.workers = InlineWorkers()
+        (self.state / seeds.FILE).write_text("the hosts' secret")
+        self.settings = settings_of(self.state)
+        path = self.state / "kilonova.db"
+        put_recorded(path, ADMIN)
+        self.db = open_database(path)
+        self.observer = Observer(path)
+        self.store = ImageStore(self.state / "images", self.workers)
+        self.ledger = Ledger(self.clock.monotonic)
+        self.api_gate = Gate("api")
+        self._requests: set[asyncio.Task[Answer]] = set()
+        self._numbers = itertools.count(1)
+
+    # -- processes ---------------------------------------------------------------------------------------------------
+
+    def add_conductor(self) -> None:
+        """Another conductor, which starts now."""
+        process = Process(f"conductor-{len(self.conductors)}", self._conductor, self)
+        self.conductors.append(process)
+        process.start()
+
+    async def _conductor(self, process: Process, stack: AsyncExitStack) -> None:
+        clock = process.clock
+        bus = await stack.enter_async_context(GatedBus(self.hub, self.clock, process.gate, process.is_cut_off))
+        tasks = await stack.enter_async_context(Supervisor(clock))
+        policy = ConductorPolicy(
+            self.settings.conductor,
+            HostName(process.name),
+            down_time_s=self.settings.default.service_down_time,
+            resize_confirm_window_s=0,
+            offload_after_s=self.settings.default.shelved_offload_time,
+            keep_deleted=self.settings.database.keep_deleted,
+        )
+        db = GatedDatabase(self.db, process.gate, self.weather)
+        conductor = Conductor(
+            Tools(db, clock, self.settings.quota, Failpoints()), Caller(bus, clock), policy, Metrics()
+        )
+        while True:
+            try:
+                await conductor.start(bus, tasks)
+                return
+            except Exception as exc:  # as systemd does: the database may be away
+                if not self.weather.refused and not self.weather.full and not self.weather.unanswered:
+                    raise
+                del exc
+                await clock.sleep(1)
+
+    def add_host(self, name: str, identity: str = "") -> Host:
+        """A host that starts now.  With an `identity` its disk is a copy of that other host's."""
+        machine = Machine(vcpus=64, memory_mib=256 * 1024, disk_gib=4096)
+        machine.name, machine.ledger = name, self.ledger
+        machine.before_call = self._call
+        body: Body = lambda process, stack: self._host(host, identity or name, process, stack)  # noqa: E731
+        host = Host(name, machine, Process(f"host-{name}", body, self))
+        host.process.start()
+        return host
+
+    async def _call(self, _call: str, _guest: object) -> Exception | None:
+        gate = GATE.get()
+        if gate is not None:
+            await gate.passed()
+        return await self.weather.of_call()
+
+    async def _host(self, host: Host, identity: str, process: Process, stack: AsyncExitStack) -> None:
+        name, clock = host.name, process.clock
+        bus = await stack.enter_async_context(GatedBus(self.hub, self.clock, process.gate, process.is_cut_off))
+        manager = ComputeManager(
+            HostIdentity(
+                HostName(identity),
+                f"node-{identity}",
+                f"boot-{name}-{host.boots}",
+                self.clock.new_id(),
+                f"state-{name}",
+                clock.monotonic(),
+            ),
+            self.settings,
+            Parts(clock, lambda _: LocalImages(self.store), self.workers, Failpoints(), no_findings),
+            lambda api: FakeDriver(api, self.settings, hypervisor=host.machine),
+        )
+        stack.push_async_callback(manager.stop)
+        tasks = await stack.enter_async_context(Supervisor(clock))
+        await manager.start(bus, tasks)
+
+    # -- the API -----------------------------------------------------------------------------------------------------
+
+    async def open_api(self, stack: AsyncExitStack) -> None:
+        """The API, and clients of it: the first is an administrator, the others are members of the same project."""
+        bus = await stack.enter_async_context(GatedBus(self.hub, self.clock, self.api_gate, lambda _: False))
+        db = GatedDatabase(self.db, self.api_gate, self.weather)
+        tokens = TokenMinter(OneKey(b"s" * 48), self.clock, 1e6)
+        deps = ApiDeps(
+            db=db,
+            rpc=Caller(bus, self.clock),
+            tokens=tokens,
+            token_revalidation=TokenRevalidationCache(db, self.clock),
+            policy=Policy(RULES, self.settings.oslo_policy),
+            passwords=Passwords(self.workers),
+            login_limits=LoginLimits(self.clock, Metrics(), (), self.tasks),
+            images=OwnStore(self.store),
+            clock=self.clock,
+            settings=self.settings.api,
+            quotas=self.settings.quota,
+            console=self.settings.console,
+            console_ttl_s=600,
+            consoles=NoConsoles(),
+            disk_space=DiskSpace(self.state, self.workers, db, self.tasks),
+            metrics=Metrics(),
+            ready=lambda: (True, ""),
+        )
+        member = ("member", "reader")
+        self.rpc = deps.rpc
+        self._tokens = [
+            tokens.mint(Subject("u1", "admin", "p1", "admin", roles), ("password",))[0]
+            for roles in (("admin", *member), member)
+        ]
+        self._app = create_app(deps)
+
+    async def request(
+        self, method: str, path: str, body: Any = None, *, admin: bool = True, headers: dict[str, str] | None = None
+    ) -> Answer:
+        """A request of a client, and what it receives: nothing if the API crashes meanwhile."""
+        task = asyncio.ensure_future(self._send(method, path, body, admin=admin, headers=headers or {}))
+        self._requests.add(task)
+        task.add_done_callback(self._requests.discard)
+        await asyncio.wait((task,))
+        return Answer(None) if task.cancelled() else task.result()
+
+    async def _send(self, method: str, path: str, body: Any, *, admin: bool, headers: dict[str, str]) -> Answer:
+        words = {"X-Auth-Token": self._tokens[0 if admin else 1], "OpenStack-API-Version": "compute 2.90", **headers}
+        reply = await send(self._app, method, path, body, words)
+        if reply.code == 500:
+            self.defects.append(f"{method} {path} was answered with 500: {reply.data.decode()}")
+        return Answer(reply.code, reply.body, reply.headers.get("x-openstack-request-id", ""))
+
+    def crash_api(self) -> None:
+        """No request that is in progress gets an answer, and none goes on.  The next process serves at once."""
+        for task in tuple(self._requests):
+            task.cancel()
+
+    async def until(self, what: Callable[[], bool], *, within_s: float, every_s: float = 1.0) -> bool:
+        """Wait until it is true, for at most so many virtual seconds.  Returns whether it is."""
+        deadline = self.clock.monotonic() + within_s
+        while not what():
+            if self.clock.monotonic() >= deadline:
+                return False
+            await asyncio.sleep(every_s)
+        return True
+
+
+def settings_of(state: Path) -> Settings:
+    """Periods that let a short run contain some rounds of each, and no more: rounds are most of its cost."""
+    overrides: dict[tuple[str, str], Any] = {
+        ("DEFAULT", "state_path"): str(state),
+        ("DEFAULT", "shutdown_timeout"): 5.0,
+        ("DEFAULT", "sync_power_state_interval"): 60.0,
+        ("DEFAULT", "running_deleted_instance_poll_interval"): 60.0,
+        ("DEFAULT", "report_interval"): 15.0,
+        ("DEFAULT", "service_down_time"): 45.0,
+        ("conductor", "watchdog_interval"): 10.0,
+        ("api", "allowed_hosts"): ["sim"],
+        ("quota", "instances"): 30,
+        ("quota", "cores"): 60,
+    }
+    return load(overrides=overrides)
+
+
+@asynccontextmanager
+async def opened(seed: int, state: Path, *, hosts: int, conductors: int) -> AsyncGenerator[Cloud]:
+    """A cloud in which the API answers and everything else starts."""
+    async with AsyncExitStack() as stack:
+        tasks = await stack.enter_async_context(Supervisor(SimClock(seed)))
+        cloud = Cloud(seed, state, tasks)
+        stack.push_async_callback(cloud.db.close)
+        stack.callback(cloud.observer.close)
+        for _ in range(conductors):
+            cloud.add_conductor()
+        for number in range(hosts):
+            cloud.hosts[f"h{number}"] = cloud.add_host(f"h{number}")
+        await cloud.open_api(stack)
+        yield cloud
+
+
+__all__ = ["EPOCH", "Answer", "Cloud", "Host", "Process", "opened"]

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A plan: what clients request, what operators edit and what breaks, with the virtual time of each.
+
+A plan is a flat list of frozen steps.  Each step has a seed of its own for the choices that it makes when it runs, and
+depends on no other step, so that a plan from which steps were left out is a plan, too: `shrink` needs this.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+
+LENGTH_S = 120.0
+"""The virtual time of the steps.  Every fault ends before `LENGTH_S + LONGEST_S`."""
+LONGEST_S = 40.0
+
+CREATE, ACT, SHOW, LIST, ACTIONS, DELETE = "create", "act", "show", "list", "list actions", "delete"
+
+REQUESTS: Mapping[str, int] = {CREATE: 11, ACT: 36, SHOW: 12, LIST: 3, ACTIONS: 2, DELETE: 4}
+"""Requests of clients, with their weights.  What an `act` requests depends on the state that the client has seen."""
+
+EDITS: Mapping[str, int] = {
+    "disable a host": 3,
+    "force a host down": 3,
+    "change a quota": 2,
+    "edit a flavor": 2,
+    "edit an aggregate": 2,
+    "delete an image": 2,
+    "reset a state": 1,
+    "evacuate servers": 2,
+    "list hosts": 1,
+}
+"""Requests of operators, with their weights."""
+
+FAULTS: Mapping[str, int] = {
+    "messages are lost": 3,
+    "messages are doubled": 3,
+    "messages are late": 3,
+    "messages are reordered": 2,
+    "a host is cut off": 3,
+    "a conductor is cut off": 1,
+    "a host process crashes": 6,
+    "a conductor crashes": 5,
+    "the API crashes": 2,
+    "a host process freezes": 3,
+    "a conductor freezes": 2,
+    "a clock is skewed": 1,
+    "a clock jumps": 1,
+    "a host reboots": 3,
+    "a host loses power": 2,
+    "a host is lost for good": 1,
+    "a host is cloned": 1,
+    "driver calls fail": 3,
+    "driver calls fail after their work": 3,
+    "driver calls are cut off": 3,
+    "driver calls hang": 2,
+    "a hypervisor is away": 2,
+    "a guest dies": 3,
+    "a guest shuts itself down": 2,
+    "a guest freezes": 2,
+    "an image file vanishes": 1,
+    "commits are not answered": 3,
+    "transactions run again": 3,
+    "the database is refused": 2,
+    "the disk of the database is full": 2,
+}
+"""Faults, with their weights."""
+
+REQUESTS_AT_LEAST, FAULTS_AT_LEAST = 44, 20
+CLIENTS = 3
+SLOTS = 9
+"""Creates of a plan: each fills a slot of its own, and later requests name the slot."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """`number` is the place in the whole plan.  `slot` is the server of a request, `who` its client."""
+
+    number: int
+    at_s: float
+    what: str
+    seed: int
+    slot: int = 0
+    who: int = 0
+
+    @property
+    def random(self) -> Random:
+        """The source of the step's own choices."""
+        return Random(self.seed)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """`hosts` and `conductors` are numbers of processes.  `seed` is that of the whole run."""
+
+    seed: int
+    hosts: int
+    conductors: int
+    steps: tuple[Step, ...]
+
+    def only(self, numbers: Collection[int]) -> "Plan":
+        """The same plan with these steps only."""
+        return Plan(self.seed, self.hosts, self.conductors, tuple(one for one in self.steps if one.number in numbers))
+
+
+def plan_of(seed: int) -> Plan:
+    """The plan of a seed."""
+    random = Random(f"plan {seed}")
+    hosts = random.choice((1, 2, 2, 3, 3, 4)) if random.random() < 0.98 else random.randint(10, 50)
+    found = [*_creates(random), *_others(random), *_drawn(random, EDITS, 6), *_drawn(random, FAULTS, FAULTS_AT_LEAST)]
+    found.sort(key=lambda one: one[0])
+    steps = (Step(number, at_s, what, random.getrandbits(48), slot, who)
+             for number, (at_s, what, slot, who) in enumerate(found))  # fmt: skip
+    return Plan(seed, hosts, random.choice((1, 2, 2, 3)), tuple(steps))
+
+
+Drawn = tuple[float, str, int, int]
+
+
+def _creates(random: Random) -> list[Drawn]:
+    """Half of the creates come at the beginning, so that later requests find servers."""
+    times = [random.uniform(0, LENGTH_S * (0.1 if slot < SLOTS // 2 else 0.7)) for slot in range(SLOTS)]
+    return [(at_s, CREATE, slot, random.randrange(CLIENTS)) for slot, at_s in enumerate(times)]
+
+
+def _others(random: Random) -> list[Drawn]:
+    kinds = [kind for kind in REQUESTS if kind != CREATE]
+    weights = [REQUESTS[kind] for kind in kinds]
+    return [
+        (random.uniform(0, LENGTH_S), what, random.randrange(SLOTS), random.randrange(CLIENTS))
+        for what in random.choices(kinds, weights, k=REQUESTS_AT_LEAST)
+    ]
+
+
+def _drawn(random: Random, kinds: Mapping[str, int], count: int) -> list[Drawn]:
+    drawn: Sequence[str] = random.choices(list(kinds), list(kinds.values()), k=count)
+    return [(random.uniform(0, LENGTH_S), what, random.randrange(SLOTS), 0) for what in drawn]

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is true at the end of a run, read beside the service: database, machines, files, journal, history."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from kilonova.objects.states import PowerState
+from tests.simulation.explore import errors
+from tests.simulation.explore.faults import Scene
+from tests.simulation.explore.history import Exchange
+from tests.simulation.explore.journal import Change
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """A guest on a machine that has power or may have it again.  `parts`: not all of it was removed."""
+
+    machine: str
+    id: str
+    power: PowerState
+    saved: bool
+    defined: bool
+    rescued: bool
+    flavor: str
+    kept: bool = False
+    """Whether the disk of before a resize is kept."""
+    snapshots: int = 0
+
+
+@dataclass
+class Truth:
+    """`servers`, `actions` and the other rows are those of the tables.  `gone` are hosts that never return."""
+
+    servers: Sequence[Row] = ()
+    actions: Sequence[Row] = ()
+    nodes: Sequence[Row] = ()
+    usages: Sequence[Row] = ()
+    addresses: Sequence[Row] = ()
+    images: Sequence[Row] = ()
+    files: frozenset[str] = frozenset()
+    guests: Sequence[Guest] = ()
+    changes: Sequence[Change] = ()
+    exchanges: Sequence[Exchange] = ()
+    twice: Sequence[str] = ()
+    starts: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """How often a guest started with one start token."""
+    ends: Mapping[str, int] = field(default_factory=dict)
+    """How often a guest ended without a request."""
+    defects: Sequence[str] = ()
+    gone: frozenset[str] = frozenset()
+    vanished: bool = False
+    jumped: bool = False
+    """Whether the files of images, or the clocks, were changed behind the service's back."""
+
+    @property
+    def living(self) -> list[Row]:
+        """The servers that are not deleted."""
+        return [row for row in self.servers if row["deleted_at"] is None]
+
+
+_JSON = frozenset({"flavor", "old_flavor", "new_flavor", "image", "addresses", "body", "legs"})
+
+
+def _row(row: Any) -> Row:
+    cells = dict(row)
+    return {name: json.loads(cell) if name in _JSON and cell else cell for name, cell in cells.items()}
+
+
+def truth_of(scene: Scene) -> Truth:
+    """Everything that the invariants compare."""
+    cloud, rows = scene.cloud, scene.cloud.observer.rows
+    machines = [*cloud.hosts.values(), *cloud.clones]
+    guests = [
+        Guest(
+            host.name,
+            id_,
+            guest.power,
+            guest.saved,
+            guest.definition is not None,
+            guest.rescue is not None,
+            "" if guest.definition is None else guest.definition.flavor.id,
+            guest.kept_disk is not None,
+            len(guest.snapshots),
+        )
+        for host in machines
+        if not host.lost
+        for id_, guest in host.machine.guests.items()
+    ]
+    return Truth(
+        servers=[_row(row) for row in rows("SELECT * FROM instances ORDER BY id")],
+        actions=[_row(row) for row in rows("SELECT * FROM actions ORDER BY started_at, id")],
+        nodes=[_row(row) for row in rows("SELECT * FROM compute_nodes ORDER BY host")],
+        usages=[_row(row) for row in rows("SELECT * FROM quota_usages")],
+        addresses=[_row(row) for row in rows("SELECT * FROM addresses")],
+        images=[_row(row) for row in rows("SELECT * FROM images")],
+        files=frozenset(path.name for path in (cloud.state / "images").iterdir() if path.is_file()),
+        guests=guests,
+        changes=cloud.observer.changes(),
+        exchanges=scene.history.exchanges,
+        twice=cloud.ledger.twice,
+        starts=cloud.ledger.started,
+        ends=cloud.ledger.ended,
+        defects=[*cloud.defects, *errors.unexpected],
+        gone=frozenset(host.name for host in machines if host.lost),
+        vanished=any("vanishes" in text for _, text in scene.history.events),
+        jumped=bool(cloud.clock.jumped),
+    )

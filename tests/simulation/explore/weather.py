@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What goes wrong for a while: of messages, of the database, of driver calls.  Steps begin and end it."""
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass
+from random import Random
+
+from kilonova.base.errors import HypervisorError, OutcomeUnknown
+from kilonova.rpc.memory import Fate
+from kilonova.virt.fake.machine import CutOff
+from tests.simulation.explore.history import EXCHANGE
+
+USUAL_S, SLOW_S = 0.02, 2.0
+"""The longest delay of a message, usually and while messages overtake each other."""
+LATE_S = (6.0, 60.0)
+"""How late a late copy arrives: after its sender has sent it again, and after the work was done."""
+HANG_S = 30.0
+
+
+@dataclass
+class Weather:
+    """Probabilities of faults.  Every decision comes from `random` in the order of the messages and calls."""
+
+    random: Random
+    loss: float = 0.0
+    doubling: float = 0.0
+    late: float = 0.0
+    slow: bool = False
+    unanswered: float = 0.0
+    again: float = 0.0
+    refused: float = 0.0
+    full: bool = False
+    driver_fails: float = 0.0
+    driver_lies: float = 0.0
+    driver_cuts_off: float = 0.0
+    driver_hangs: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.counted: Counter[str] = Counter()
+        """What has happened, by kind."""
+
+    def fate(self, subject: str) -> Fate:
+        """The deliveries of one message or reply."""
+        random = self.random
+        longest = SLOW_S if self.slow else USUAL_S
+        delay = random.uniform(0.0001, longest)
+        if self.loss and random.random() < self.loss:
+            return self._counted("lost", ())
+        if self.doubling and random.random() < self.doubling:
+            return self._counted("doubled", (delay, random.uniform(0.0001, longest)))
+        if self.late and random.random() < self.late:
+            later = random.uniform(*LATE_S)
+            return self._counted("late", (delay, later) if random.random() < 0.5 else (later,))
+        return Fate((delay,))
+
+    def _counted(self, kind: str, deliveries: tuple[float, ...]) -> Fate:
+        self.counted[kind] += 1
+        if deliveries and (exchange := EXCHANGE.get()) is not None:
+            exchange.copied = True
+        return Fate(deliveries)
+
+    def of_write(self) -> str:
+        """The fault of one transaction; empty: none."""
+        for kind, probability in (
+            ("refused", 1.0 if self.full else self.refused),
+            ("unanswered", self.unanswered),
+            ("again", self.again),
+        ):
+            if probability and self.random.random() < probability:
+                self.counted[kind] += 1
+                return kind
+        return ""
+
+    def of_read(self) -> str:
+        """The fault of one read; empty: none.  A full disk can be read."""
+        return "refused" if self.refused and self.random.random() < self.refused else ""
+
+    async def of_call(self) -> Exception | None:
+        """The fault of one driver call: see kilonova.virt.fake.machine.BeforeCall."""
+        random = self.random
+        await asyncio.sleep(random.uniform(0, 0.2))
+        if self.driver_hangs and random.random() < self.driver_hangs:
+            self.counted["driver call hung"] += 1
+            await asyncio.sleep(random.uniform(0, HANG_S))
+        if self.driver_fails and random.random() < self.driver_fails:
+            self.counted["driver call failed"] += 1
+            raise HypervisorError("The hypervisor refuses this call.")
+        if self.driver_lies and random.random() < self.driver_lies:
+            self.counted["driver call failed after its work"] += 1
+            return OutcomeUnknown("The connection was lost: the call may have happened.")
+        if self.driver_cuts_off and random.random() < self.driver_cuts_off:
+            self.counted["driver call executed late"] += 1
+            return CutOff(random.uniform(0, HANG_S))
+        return None

@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The checks of the exploration: each finds what it is there for, and does not find it in a good run."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from kilonova.objects.states import PowerState
+from tests.simulation.explore import invariants
+from tests.simulation.explore.history import Exchange, Shown
+from tests.simulation.explore.journal import Change
+from tests.simulation.explore.linear import Operation, TooLarge, has_order
+from tests.simulation.explore.plan import FAULTS_AT_LEAST, plan_of
+from tests.simulation.explore.server_model import explained, operations_of
+from tests.simulation.explore.shrink import shrunk
+from tests.simulation.explore.truth import Guest, Truth
+
+S, HOST = "server", "h0"
+ACTIVE = Shown("active", None, 1, HOST, locked=False)
+
+
+def ask(verb: str, at_s: float, answered_s: float, code: int | None = 202, **words: Any) -> Exchange:
+    return Exchange(0, 1, False, S, verb, at_s, 0, answered_s, 9, code, request_id=f"req-{at_s}", **words)
+
+
+def see(vm: str, task: str | None, at_s: float, answered_s: float) -> Exchange:
+    return ask("show", at_s, answered_s, 200, shown=Shown(vm, task, 1, HOST, locked=False))
+
+
+# -- the register -----------------------------------------------------------------------------------------------------
+
+
+def write(value: int, begin: float, end: float | None) -> Operation[int]:
+    return Operation(f"write {value}", begin, end, lambda _: frozenset({value}))
+
+
+def read(value: int, begin: float, end: float) -> Operation[int]:
+    return Operation(f"read {value}", begin, end, lambda state: frozenset({state} if state == value else ()))
+
+
+@pytest.mark.parametrize(
+    ("operations", "good"),
+    [
+        ((write(1, 0, 1), read(1, 2, 3)), True),
+        ((write(1, 0, 1), read(0, 2, 3)), False),
+        ((write(1, 0, 5), read(0, 1, 2), read(1, 3, 4)), True),
+        ((write(1, 0, 5), read(1, 1, 2), read(0, 3, 4)), False),
+        ((write(1, 0, None), read(0, 1, 2), read(1, 8, 9)), True),
+        ((write(1, 0, None), read(1, 1, 2), read(0, 8, 9)), False),
+        ((write(1, 0, 1), write(2, 0, 1), read(2, 2, 3), read(1, 4, 5)), False),
+    ],
+)
+def test_an_order_is_found_exactly_when_there_is_one(operations: tuple[Operation[int], ...], good: bool) -> None:
+    assert has_order(operations, frozenset({0}), lambda states: states) is good
+
+
+def test_a_long_history_costs_little_and_an_endless_search_is_given_up() -> None:
+    one_by_one = [write(n, n, n + 0.5) for n in range(300)]
+    assert has_order([*one_by_one, read(299, 900, 901)], frozenset({0}), lambda states: states)
+    pending = [write(n, 0, None) for n in range(30)]
+    with pytest.raises(TooLarge):
+        has_order([*pending, read(-1, 1, 2)], frozenset({0}), lambda states: states)
+
+
+@pytest.mark.parametrize(
+    ("exchanges", "good"),
+    [
+        ((ask("stop", 1, 2), see("active", "powering-off", 3, 4), see("stopped", None, 5, 6)), True),
+        ((see("active", None, 1, 2), ask("suspend", 3, 4), see("active", None, 3.5, 3.6)), True),
+        ((see("active", None, 1, 2), ask("delete", 3, 4, 204), see("active", None, 5, 6)), False),
+        ((see("active", None, 1, 2), ask("delete", 3, 4, None), see("active", None, 5, 6)), True),
+        ((see("active", None, 1, 2), ask("start", 3, 4)), True),  # it may have shut itself down
+        ((see("active", None, 1, 2), ask("unrescue", 3, 4)), False),
+        ((see("active", None, 1, 2), see("building", "spawning", 3, 4)), False),
+        (
+            (
+                ask("resize", 0, 0.5),
+                see("resized", None, 1, 2),
+                ask("stop", 3, 4, 409, message="Cannot 'stop' instance"),
+            ),
+            True,
+        ),
+        ((see("resized", None, 1, 2),), False),
+        ((ask("lock", 1, 2), see("active", None, 3, 4)), False),
+    ],
+)
+def test_what_clients_saw_of_a_server_is_judged_by_the_table(exchanges: tuple[Exchange, ...], good: bool) -> None:
+    assert explained(operations_of(exchanges)[S]) is good
+
+
+# -- the invariants ---------------------------------------------------------------------------------------------------
+
+FLAVOR = {"id": "1", "vcpus": 1, "memory_mib": 512, "disk_gib": 1}
+
+
+def server(**words: Any) -> dict[str, Any]:
+    usual = {"id": S, "project_id": "p1", "vm_state": "active", "power_state": 1, "host": HOST, "flavor": FLAVOR,
+             "old_flavor": None, "new_flavor": None, "deleted_at": None, "addresses": [{"address": "10.0.0.2"}], "name": "s"}  # fmt: skip
+    return {**usual, **words}
+
+
+def action(**words: Any) -> dict[str, Any]:
+    return {
+        "id": "a",
+        "request_id": "req-1",
+        "instance_id": S,
+        "verb": "stop",
+        "state": "done",
+        "deadline": 0,
+        "ended_at": 0,
+        **words,
+    }
+
+
+NODE = {"host": HOST, "instances": 1, "vcpus_used": 1, "memory_mib_used": 512, "disk_gib_used": 1}
+USAGE = {"project_id": "p1", "instances": 1, "cores": 1, "ram": 512}
+GUEST = Guest(HOST, S, PowerState.RUNNING, saved=False, defined=True, rescued=False, flavor="1")
+CREATED = Change(1, "server", S, S, None, None, None, "active", None, 1, HOST)
+GOOD = Truth(
+    servers=[server()],
+    actions=[action()],
+    nodes=[NODE],
+    usages=[USAGE],
+    addresses=[{"host": HOST, "instance_id": S}],
+    images=[{"id": "i", "status": "active"}],
+    files=frozenset({"i"}),
+    guests=[GUEST],
+    changes=[CREATED],
+    exchanges=[ask("stop", 1, 2), replace(see("active", None, 3, 4), seq_before=1)],
+)
+
+
+def change(**words: Any) -> Callable[[Truth], Truth]:
+    return lambda truth: replace(truth, **words)
+
+
+def step(before: str, state: str, task: str | None = None) -> Change:
+    return Change(2, "server", S, S, None, None, before, state, task, 1, HOST)
+
+
+def opened(action_id: str) -> Change:
+    return Change(2, "action", action_id, S, "stop", "r", None, "open", None, None, None)
+
+
+BAD: dict[str, list[Callable[[Truth], Truth]]] = {
+    "no_defect": [change(defects=["A process ended."])],
+    "accepted_is_recorded_once": [
+        change(actions=[]),
+        change(exchanges=[ask("stop", 1, 2, 409)]),
+        change(exchanges=[ask("delete", 1, 2, 204)]),
+        change(exchanges=[ask("create", 1, 2)]),
+    ],
+    "each_action_has_an_outcome": [change(actions=[action(state="open")]), change(actions=[action(state="abandoned")])],
+    "each_action_ends_in_time": [change(actions=[action(ended_at=200 * 10**6)])],
+    "one_action_is_open": [change(changes=[opened("a"), opened("b")])],
+    "one_server_per_key": [change(servers=[server(), server(id="other")])],
+    "ends_once": [change(changes=[Change(2, "action", "a", S, "stop", "r", "done", "failed", None, None, None)])],
+    "transitions_are_in_the_table": [
+        change(changes=[step("deleted/", "active")]),
+        change(changes=[step("resized/", "stopped", "powering-on")]),
+    ],
+    "answers_are_what_the_database_held": [change(exchanges=[replace(see("stopped", None, 3, 4), seq_before=1)])],
+    "history_has_one_order": [change(exchanges=[ask("delete", 1, 2, 204), see("active", None, 3, 4)])],
+    "no_guest_runs_twice": [change(twice=["It lives on two machines."])],
+    "no_start_is_repeated": [change(starts={(S, "token"): 3}, ends={S: 1})],
+    "each_server_has_its_guest": [
+        change(guests=[]),
+        change(guests=[GUEST, replace(GUEST, machine="h1")]),
+        change(guests=[replace(GUEST, power=PowerState.SHUTDOWN)]),
+        change(servers=[server(vm_state="stopped")]),
+        change(servers=[server(vm_state="suspended")]),
+        change(servers=[server(vm_state="rescued")]),
+        change(servers=[server(host=None)]),
+        change(guests=[replace(GUEST, flavor="2")]),
+        change(guests=[replace(GUEST, kept=True)]),
+        change(guests=[replace(GUEST, snapshots=1)]),
+    ],
+    "no_guest_without_a_server": [
+        change(guests=[replace(GUEST, id="other")]),
+        change(guests=[replace(GUEST, machine="h1")]),
+    ],
+    "claims_are_what_lives": [change(nodes=[{**NODE, "instances": 2}]), change(nodes=[{**NODE, "vcpus_used": 2}])],
+    "quotas_are_what_lives": [change(usages=[{**USAGE, "ram": 0}])],
+    "addresses_are_those_of_servers": [
+        change(addresses=[{"host": HOST, "instance_id": "other"}]),
+        change(servers=[server(), server(id="other")]),
+    ],
+    "images_are_their_files": [
+        change(files=frozenset()),
+        change(files=frozenset({"i", "j"})),
+        change(images=[{"id": "i", "status": "saving"}]),
+    ],
+}  # fmt: skip
+
+
+def test_a_good_run_breaks_nothing_and_each_invariant_has_its_breach() -> None:
+    assert invariants.broken(GOOD) == []
+    assert BAD.keys() == {check.__name__ for check in invariants.INVARIANTS}
+
+
+@pytest.mark.parametrize(("name", "number"), [(name, n) for name, cases in BAD.items() for n in range(len(cases))])
+def test_each_invariant_finds_its_breach(name: str, number: int) -> None:
+    check = getattr(invariants, name)
+    assert list(check(BAD[name][number](GOOD)))
+
+
+# -- plans ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_plan_follows_from_its_seed_and_a_part_of_it_is_a_plan() -> None:
+    plan = plan_of(7)
+    assert plan == plan_of(7)
+    assert plan != plan_of(8)
+    assert len(plan.steps) >= 50 + FAULTS_AT_LEAST
+    part = plan.only({3, 5})
+    assert [step.number for step in part.steps] == [3, 5]
+    assert part.steps[0] == plan.steps[3]
+
+
+def test_a_plan_is_shrunk_to_the_steps_that_matter() -> None:
+    tries: list[tuple[int, ...]] = []
+
+    def fails(numbers: tuple[int, ...]) -> bool:
+        tries.append(numbers)
+        return {11, 60} <= set(numbers)
+
+    assert shrunk(tuple(range(80)), fails, 200) == (11, 60)
+    few = len(tries)
+    assert len(shrunk(tuple(range(80)), fails, 5)) > 2
+    assert len(tries) == few + 5
