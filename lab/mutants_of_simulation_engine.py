@@ -104,8 +104,8 @@ DEFECTS_OF_ENGINE: Sequence[Defect] = (
         "an abandoned action continues beside a newer one",
         "After the operator takes a host back, an old stop runs against a server that was rebooted since.",
         END,
-        "    if newest != action.id or instance.vm_state is not VmState.ERROR:\n",
-        "    if newest is None:\n",
+        "    return instance if newest == action.id and instance.vm_state is VmState.ERROR else None\n",
+        "    return None if newest is None else instance\n",
     ),
     defect(
         "an undo that failed is trusted",

@@ -28,7 +28,7 @@ from lab.mutant import AnchorLost, Defect, changed
 from lab.mutants_of_simulation import DEFECTS
 
 RUNNER = ("-m", "tests.simulation.explore")
-SEED = re.compile(r"seed (\d+)")
+BROKEN_SEED = re.compile(r"Seed (\d+) is broken: ")
 CONTROL_LIMITS = 3
 """The control runs all of its seeds: its time limit is so many times that of a defect."""
 
@@ -99,7 +99,7 @@ def copies_of_source(scratch: Path, count: int) -> list[Copy]:
 
 def command(seeds: int) -> list[str]:
     """The simulation of these seeds, from 1, which ends with status 1 at the first seed that fails, and names it."""
-    return [sys.executable, *RUNNER, "--seeds", f"1..{seeds}", "--stop-at-first"]
+    return [sys.executable, *RUNNER, "--first", "1", "--seeds", str(seeds), "--processes", "1", "--stop"]
 
 
 async def simulate(argv: Sequence[str], source: Path, seeds: int, limit_s: float) -> Verdict:
@@ -127,10 +127,10 @@ def _judge(status: int, output: str, seeds: int, took_s: float) -> Verdict:
     lines = output.strip().splitlines() or ["it said nothing"]
     if status == 0:
         return Verdict("", Ending.SURVIVED, seeds, took_s, lines[-1])
-    told = next(((line, found) for line in lines if (found := SEED.search(line))), None)
+    told = next(((line, found) for line in lines if (found := BROKEN_SEED.match(line))), None)
     if status != 1 or told is None:
         return Verdict("", Ending.BROKEN, 0, took_s, lines[-1])
-    return Verdict("", Ending.CAUGHT, int(told[1][1]), took_s, told[0])
+    return Verdict("", Ending.CAUGHT, int(told[1][1]), took_s, told[0][told[1].end() :])
 
 
 async def measure(defects: Sequence[Defect], options: Options) -> list[Verdict]:

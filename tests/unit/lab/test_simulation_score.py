@@ -13,10 +13,10 @@ from lab.simulation_score import Copy, Ending, Verdict, simulate, summary
 @pytest.mark.parametrize(
     ("program", "ending", "seeds"),
     [
-        ("print('seeds 1 to 9 passed')", Ending.SURVIVED, 9),
-        ("print('seed 4 failed: a guest runs twice'); raise SystemExit(1)", Ending.CAUGHT, 4),
+        ("print('Broken: 0 seeds')", Ending.SURVIVED, 9),
+        ("print('Seed 4 is broken: twice'); raise SystemExit(1)", Ending.CAUGHT, 4),
         ("raise SystemExit(1)", Ending.BROKEN, 0),
-        ("print('seed 4 failed'); raise SystemExit(3)", Ending.BROKEN, 0),
+        ("print('Seed 4 is broken: twice'); raise SystemExit(3)", Ending.BROKEN, 0),
         ("import time; time.sleep(600)", Ending.UNKNOWN, 0),
     ],
 )
