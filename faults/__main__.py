@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`python -m faults [--only NAME,...] [--quick]`: make each fault on private daemons, and print what the service did.
+"""`python -m faults [--box | --fleet | --only NAME,...] [--quick]`: make each fault on private daemons, and print what
+the service did.
 
-A whole run is kept in docs/faults.md.  Exit status 0 when every row was measured, 1 when one is missing; a missed bound
-is printed as missed and does not fail the run.
+A whole run of the faults of a box is kept in docs/faults.md, one of those of a fleet in docs/fleet-faults.md.  Exit
+status 0 when every row was measured, 1 when one is missing; a missed bound is printed as missed and does not fail the
+run.
 """
 
 import argparse
@@ -18,10 +20,10 @@ from pathlib import Path
 
 from bench.run import Bench
 from faults import absent, daemon, disks, edge, fleet, guests
-from faults.table import SAMPLES, Row, markdown, samples, text
+from faults.table import Row, markdown, samples, text
 from lab.common import TOP, end_processes, processes_naming
 
-ROWS: Mapping[str, Callable[[Bench], Row]] = {
+BOX: Mapping[str, Callable[[Bench], Row]] = {
     "libvirtd-frozen": daemon.frozen,
     "libvirtd-killed": daemon.killed,
     "qemu-frozen": guests.frozen,
@@ -33,12 +35,16 @@ ROWS: Mapping[str, Callable[[Bench], Row]] = {
     "log-unwritable": edge.log_unwritable,
     "disk-gone": disks.gone,
     "disk-moved": disks.moved,
+}
+FLEET: Mapping[str, Callable[[Bench], Row]] = {
     "fleet-compute": fleet.compute,
     "fleet-conductor": fleet.conductor,
     "fleet-api": fleet.api,
     "fleet-nats": fleet.nats,
     "fleet-postgres": fleet.postgres,
 }
+ROWS = {**BOX, **FLEET}
+PAGES = {"docs/faults.md": BOX, "docs/fleet-faults.md": FLEET}
 
 
 def measure(name: str, *, quick: bool) -> Row:
@@ -74,20 +80,28 @@ def bench_of(*, quick: bool) -> Generator[Bench]:
 def main() -> int:
     """See the module."""
     parser = argparse.ArgumentParser(prog="make faults", description="Make faults, and print what the service does.")
-    parser.add_argument("--only", default="", metavar="NAME,...", help=f"of {', '.join(ROWS)}")
+    parser.add_argument("--only", default="", metavar="NAME,...", help=f"of {', '.join(ROWS)}; nothing is kept")
+    parser.add_argument("--box", action="store_const", dest="rows", const=BOX, default=ROWS, help="those of a box")
+    parser.add_argument("--fleet", action="store_const", dest="rows", const=FLEET, help="those of a fleet")
     parser.add_argument("--quick", action="store_true", help="fewer samples, guests and restarts; nothing is kept")
     arguments = parser.parse_args()
-    names = [name for name in arguments.only.split(",") if name] or list(ROWS)
+    names = [name for name in arguments.only.split(",") if name] or list(arguments.rows)
     if unknown := [name for name in names if name not in ROWS]:
         parser.error(f"there is no row {unknown[0]}; there are: {', '.join(ROWS)}")
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)  # what was started is ended, as by Ctrl-C
-    rows = [measure(name, quick=arguments.quick) for name in names]
+    rows = {name: measure(name, quick=arguments.quick) for name in names}
     if not arguments.quick and not arguments.only:
-        (TOP / "docs/faults.md").write_text(markdown(rows))
-        (TOP / SAMPLES).write_text(samples(rows))
-    print(f"faults: {sum(row.met for row in rows)} of {len(rows)} rows met")
-    return 1 if any(row.missing for row in rows) else 0
+        _keep(rows)
+    print(f"faults: {sum(row.met for row in rows.values())} of {len(rows)} rows met")
+    return 1 if any(row.missing for row in rows.values()) else 0
+
+
+def _keep(rows: Mapping[str, Row]) -> None:
+    for page, names in PAGES.items():
+        if found := [rows[name] for name in names if name in rows]:
+            (TOP / page).write_text(markdown(found))
+            (TOP / page).with_suffix(".samples.json").write_text(samples(found))
 
 
 if __name__ == "__main__":

@@ -8,9 +8,6 @@ import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-SAMPLES = "docs/faults.samples.json"
-"""Where a whole run writes its samples."""
-
 
 def p(samples: Sequence[float], share: float) -> float:
     """The smallest sample that at least this share of all is not above."""
@@ -106,7 +103,7 @@ def markdown(rows: Sequence[Row]) -> str:
         "# Faults\n",
         "Each fault is made on a private libvirtd, under a box that serves real guests; those of a fleet on a fleet of",
         "real processes. The control run is of the same process, before the fault. `make faults` writes every sample,",
-        f"in the order of measurement, into `{SAMPLES}` (not kept in the repository).\n",
+        "in the order of measurement, into a `.samples.json` beside this page (not kept in the repository).\n",
         f"{os.cpu_count()} CPUs, Linux {platform.release()}, Python {platform.python_version()}. Other programs may",
         "have used the machine too: each section has the load average before and after.\n",
         *table(rows),

@@ -97,8 +97,8 @@ FLAVOR = {"id": "1", "vcpus": 1, "memory_mib": 512, "disk_gib": 1}
 
 def server(**words: Any) -> dict[str, Any]:
     usual = {"id": S, "project_id": "p1", "vm_state": "active", "power_state": 1, "host": HOST, "flavor": FLAVOR,
-             "old_flavor": None, "new_flavor": None, "deleted_at": None, "addresses": [{"address": "10.0.0.2"}], "name": "s"}  # fmt: skip
-    return {**usual, **words}
+             "old_flavor": None, "new_flavor": None, "addresses": [{"address": "10.0.0.2"}]}  # fmt: skip
+    return {"name": "s", "deleted_at": None, **usual, **words}
 
 
 def action(**words: Any) -> dict[str, Any]:
@@ -110,6 +110,7 @@ def action(**words: Any) -> dict[str, Any]:
         "state": "done",
         "deadline": 0,
         "ended_at": 0,
+        "message": None,
         **words,
     }
 

@@ -198,7 +198,6 @@ class Cloud:
             down_time_s=self.settings.default.service_down_time,
             resize_confirm_window_s=0,
             offload_after_s=self.settings.default.shelved_offload_time,
-            keep_deleted=self.settings.database.keep_deleted,
         )
         db = GatedDatabase(self.db, process.gate, self.weather)
         conductor = Conductor(
@@ -324,8 +323,9 @@ def settings_of(state: Path) -> Settings:
         ("DEFAULT", "sync_power_state_interval"): 60.0,
         ("DEFAULT", "running_deleted_instance_poll_interval"): 60.0,
         ("DEFAULT", "report_interval"): 15.0,
-        ("DEFAULT", "service_down_time"): 45.0,
-        ("conductor", "watchdog_interval"): 10.0,
+        ("DEFAULT", "service_down_time"): 40.0,
+        ("DEFAULT", "action_poll_interval"): 30.0,
+        ("conductor", "watchdog_interval"): 15.0,
         ("api", "allowed_hosts"): ["sim"],
         ("quota", "instances"): 30,
         ("quota", "cores"): 60,

@@ -8,7 +8,7 @@ from kilonova.objects.states import OBSERVED, VERBS, ActionState, PowerState, Ve
 from tests.simulation.explore.server_model import explained, operations_of
 from tests.simulation.explore.truth import Guest, Row, Truth
 
-ENDED = frozenset({"done", "failed", "superseded"})
+ENDED = frozenset(ActionState) - {ActionState.OPEN, ActionState.ABANDONED}
 READS = frozenset({"show", "list", "actions"})
 LIVE = (PowerState.RUNNING, PowerState.PAUSED)
 
@@ -207,7 +207,7 @@ def each_server_has_its_guest(truth: Truth) -> Iterator[str]:
     """A server on a host has one guest there, in the power state that its vm_state says.  An operator's word may hide
     that a server has no host."""
     guests = _guests(truth)
-    interrupted = {row["instance_id"] for row in truth.actions if row["state"] == ActionState.ABANDONED}
+    unclean = {row["instance_id"] for row in truth.actions if _leaves_parts(row)}
     reset = {
         one.server for one in truth.exchanges if one.verb.startswith("resetState") and (one.accepted or one.unknown)
     }
@@ -216,13 +216,13 @@ def each_server_has_its_guest(truth: Truth) -> Iterator[str]:
             continue
         there = [guest for guest in guests[row["id"]] if guest.defined]
         wanted = [] if row["vm_state"] == "shelved_offloaded" else [row["host"]]
-        if not there and (row["vm_state"], row["power_state"]) == ("stopped", PowerState.NOSTATE):
-            continue  # a server in ERROR was stopped: it shows that the hypervisor does not know its guest
+        if not there and row["vm_state"] in ("stopped", "shelved") and row["power_state"] == PowerState.NOSTATE:
+            continue  # a server in ERROR was stopped, or an offload failed half-way: it shows that its guest is unknown
         if [guest.machine for guest in there] != wanted:
             yield f"Server {row['id']} ({row['vm_state']} on {row['host']}) has guests on {[g.machine for g in there]}."
         elif there and (why := _wrong_power(row, there[0])):
             yield f"Server {row['id']} is {row['vm_state']} and its guest is {there[0].power.name.lower()}{why}."
-        elif there and (why := _wrong_disks(row, there[0], snapshots=row["id"] in interrupted)):
+        elif there and row["id"] not in unclean and (why := _wrong_disks(row, there[0])):
             yield f"Server {row['id']} ({row['vm_state']}) has a guest {why}."
 
 
@@ -242,13 +242,19 @@ def _wrong_power(row: Row, guest: Guest) -> str:
     return ""
 
 
-def _wrong_disks(row: Row, guest: Guest, *, snapshots: bool) -> str:
-    """`snapshots`: an action that an operator interrupted for good may have left one."""
+def _leaves_parts(row: Row) -> bool:
+    """Whether the action reports that it left parts behind, or an operator interrupted it for good."""
+    message = row["message"] or ""
+    unclean = "could not be removed" in message or "was not undone" in message
+    return unclean or row["state"] == ActionState.ABANDONED
+
+
+def _wrong_disks(row: Row, guest: Guest) -> str:
     if guest.flavor != row["flavor"]["id"]:
         return f"of flavor {guest.flavor}, not {row['flavor']['id']}"
     if guest.kept != (row["old_flavor"] is not None):
         return "with the disk of before a resize" if guest.kept else "without the disk of before its resize"
-    return "with a snapshot that no action needs" if guest.snapshots and not snapshots else ""
+    return "with a snapshot that no action needs" if guest.snapshots else ""
 
 
 def no_guest_without_a_server(truth: Truth) -> Iterator[str]:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 
-LENGTH_S = 120.0
+LENGTH_S = 100.0
 """The virtual time of the steps.  Every fault ends before `LENGTH_S + LONGEST_S`."""
 LONGEST_S = 40.0
 

@@ -21,7 +21,7 @@ from tests.simulation.virtual import run_virtually
 
 SIZES = (64 << 10, 128 << 10)
 """Bytes of the base images."""
-SERVE_S, SETTLE_S, QUIET_S = 60.0, 1800.0, 75.0
+SERVE_S, SETTLE_S, QUIET_S = 60.0, 1800.0, 65.0
 """How long a cloud may take to start, the work to end after the last fault, and how long nothing may change then."""
 MOST_TRIES = 30
 

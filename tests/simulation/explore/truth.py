@@ -81,7 +81,7 @@ def truth_of(scene: Scene) -> Truth:
             guest.power,
             guest.saved,
             guest.definition is not None,
-            guest.rescue is not None,
+            guest.definition is not None and guest.definition.rescue_image is not None,
             "" if guest.definition is None else guest.definition.flavor.id,
             guest.kept_disk is not None,
             len(guest.snapshots),
