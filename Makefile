@@ -9,7 +9,7 @@ ARGS ?=
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo fleet test interleave check bench scale faults mutants simulate soak conformance wheel format docs lock vendor screenshots clean setup
+.PHONY: help demo fleet test interleave crashes check bench scale faults mutants simulate soak conformance wheel format docs lock vendor screenshots clean setup
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1|/p' Makefile | while IFS='|' read -r name text; do printf '  make %-11s %s\n' "$$name" "$$text"; done
@@ -29,6 +29,10 @@ test: ## run every test, with real libvirt and QEMU among them
 interleave: ## run each transaction beside each other one, interleaved at each statement (about six minutes)
 	@sh lab/bootstrap.sh test
 	@KILONOVA_INTERLEAVE=all $(PYTHON) -m pytest -q -n 2 tests/contract/test_interleaving.py $(ARGS)
+
+crashes: ## kill processes at each failpoint of each request, and compare afterwards (docs/reliability.md)
+	@sh lab/bootstrap.sh test
+	@$(PYTHON) -m tests.crashes $(ARGS)
 
 check: ## lint, formatting, types, architecture, sizes, freshness of generated documents
 	@sh lab/bootstrap.sh check

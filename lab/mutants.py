@@ -19,8 +19,10 @@ from lab.common import TOP, VENV, environment
 from lab.mutant import Edit, Mutant, one
 from lab.mutants_of_actions import MUTANTS_OF_ACTIONS
 from lab.mutants_of_api_processes import MUTANTS_OF_API_PROCESSES
+from lab.mutants_of_cancel import MUTANTS_OF_CANCEL
 from lab.mutants_of_conductors import MUTANTS_OF_CONDUCTORS
 from lab.mutants_of_consoles import MUTANTS_OF_CONSOLES
+from lab.mutants_of_crashes import MUTANTS_OF_CRASHES
 from lab.mutants_of_disks import MUTANTS_OF_DISKS
 from lab.mutants_of_edge import MUTANTS_OF_EDGE
 from lab.mutants_of_gone import MUTANTS_OF_GONE
@@ -51,6 +53,7 @@ ACTIONS = "tests/unit/conductor/test_actions.py"
 MUTANTS: Sequence[Mutant] = (
     *MUTANTS_OF_ACTIONS,
     *MUTANTS_OF_API_PROCESSES,
+    *MUTANTS_OF_CRASHES,
     *MUTANTS_OF_DISKS,
     *MUTANTS_OF_EDGE,
     *MUTANTS_OF_CONDUCTORS,
@@ -58,6 +61,7 @@ MUTANTS: Sequence[Mutant] = (
     *MUTANTS_OF_GONE,
     *MUTANTS_OF_HOSTS,
     *MUTANTS_OF_IMAGES,
+    *MUTANTS_OF_CANCEL,
     *MUTANTS_OF_LEGS,
     *MUTANTS_OF_VERIFY,
     *MUTANTS_OF_VERSIONS,

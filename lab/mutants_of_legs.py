@@ -49,8 +49,8 @@ MUTANTS_OF_LEGS: Sequence[Mutant] = (
         "undo in reverse order",
         f"{LEG}::test_what_was_done_is_undone_in_reverse_order_on_its_hosts",
         "objects/leg.py",
-        "return _next_open((*begun, *reversed(undo)))",
-        "return _next_open((*begun, *undo))",
+        "return tuple(reversed(tuple(undo)))",
+        "return tuple(undo)",
     ),
     one(
         "the leg that commits",

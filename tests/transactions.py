@@ -12,6 +12,7 @@ from itertools import count
 from random import Random
 from typing import Any
 
+from kilonova import CODE_VERSION
 from kilonova.conductor import (
     aggregates,
     idempotency,
@@ -24,7 +25,7 @@ from kilonova.conductor import (
     signing_keys,
 )
 from kilonova.conductor import identity_edits as identity
-from kilonova.conductor.engine import accept, hand_out, reports
+from kilonova.conductor.engine import accept, cancel, hand_out, reports
 from kilonova.conductor.hosts import adoption, conflicts, forgotten, guests, processes, register
 from kilonova.conductor.hosts import reports as service_reports
 from kilonova.conductor.placement import place
@@ -32,6 +33,7 @@ from kilonova.conductor.verify import database as verify_database
 from kilonova.conductor.watch import auto_confirm, deadlines, offload
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.engine import Database
+from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.readers.hosts import HostLevel
 from kilonova.db.transaction import Transaction
@@ -56,6 +58,7 @@ from kilonova.rpcapi import api_to_conductor as api
 from kilonova.rpcapi import api_to_conductor_admin as admin
 from kilonova.rpcapi import api_to_conductor_identity as identity_methods
 from kilonova.rpcapi import host_to_conductor as host
+from kilonova.rpcapi.cancel import CancelAction
 from kilonova.rpcapi.work import Fetch
 from tests import make, params
 
@@ -135,7 +138,8 @@ async def _create(db: Database, instance: Any, action: str, request: str) -> Any
 
 
 def _registration(name: HostName, process: str) -> host.RegisterHost:
-    return host.RegisterHost(name, process, f"node-{name}", "boot", read_hosts.COMPUTE, "compute", 1, "nova")
+    node = f"node-{name}"
+    return host.RegisterHost(name, process, node, "boot", read_hosts.COMPUTE, "compute", CODE_VERSION, "nova")
 
 
 def _finish(number: int, *, succeeded: bool = True) -> host.Finish:
@@ -202,6 +206,28 @@ def verb(verb: Verb, instance_id: InstanceId, **fields: Any) -> Case:
         return await db.write(accept.accept, asked, side.action, NOW, QUOTAS)
 
     return case
+
+
+def cancelling(action: str) -> Case:
+    async def case(db: Database, side: Side) -> Any:
+        return await db.write(cancel.cancel, CancelAction(side.context, ActionId(action)), NOW)
+
+    return case
+
+
+def _let_go(tx: Transaction, side: Side) -> Any:
+    """A build is cancelled and its host does not answer."""
+    cancel.cancel(tx, CancelAction(side.context, ActionId("action-2")), NOW)
+    return cancel.cancel(tx, CancelAction(side.context, ActionId("action-2"), let_go=True), NOW)
+
+
+def _refuse_a_cancel(tx: Transaction, side: Side) -> Any:
+    """A build is cancelled and its host refuses that."""
+    cancel.cancel(tx, CancelAction(side.context, ActionId("action-2")), NOW)
+    hand_out.hand_out(tx, Fetch(H1, 1, AttemptId("undo"), ()), NOW)
+    leg = read_actions.get(tx, ActionId("action-2")).leg_id
+    report = host.Finish(H1, leg, AttemptId("undo"), False, PowerState.NOSTATE, message="Too late.", refused=True)
+    return reports.finish(tx, report, side.new_id, NOW)
 
 
 async def expire(db: Database, _side: Side) -> Any:
@@ -273,6 +299,10 @@ CASES: Mapping[str, Case] = {
     "delete": verb(Verb.DELETE, ACTIVE),
     "delete the running": verb(Verb.DELETE, RUNNING),
     "delete the waiting": verb(Verb.DELETE, WAITING),
+    "cancel the waiting": cancelling("action-3"),
+    "cancel the running": cancelling("action-2"),
+    "let go": one(_let_go, lambda side: side),
+    "refuse a cancel": one(_refuse_a_cancel, lambda side: side),
     "lock": verb(Verb.LOCK, ACTIVE),
     "snapshot": verb(Verb.CREATE_IMAGE, ACTIVE),
     "fetch": one(hand_out.hand_out, lambda side: Fetch(H1, 1, AttemptId(f"fetch-{side.number}"), ()), same(NOW)),
@@ -416,6 +446,7 @@ COVERED: Mapping[str, str] = {
     "aggregates.set_host": "host of an aggregate",
     "aggregates.update": "change an aggregate",
     "auto_confirm.confirm_due": "confirm",
+    "cancel": "cancel the running",
     "conflicts.contest": "contest",
     "create_group": "group of users",
     "create_project": "project",
@@ -453,7 +484,7 @@ COVERED: Mapping[str, str] = {
     "reports.record_events": "events",
     "reports.report": "report a service",
     "rounds.claim": "claim a round",
-    "self._admit": "register",
+    "self.admit": "register",
     "self._create_keypair": "key pair",
     "server_edits.edit_metadata": "metadata",
     "server_edits.edit_tags": "tags",

@@ -8,6 +8,7 @@ import pytest
 
 from lab.libvirtd import PrivateLibvirtd
 from tests.contract.drivers import (
+    DURABLE,
     FAKE,
     QEMU,
     TEST,
@@ -26,10 +27,12 @@ def daemon() -> Iterator[PrivateLibvirtd]:
         yield running
 
 
-@pytest.fixture(params=[FAKE, TEST, QEMU])
+@pytest.fixture(params=[FAKE, DURABLE, TEST, QEMU])
 def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Case]:
     if request.param == "fake":
         yield fake_case(tmp_path)
+    elif request.param == "fake-durable":
+        yield fake_case(tmp_path, "fake.DurableFakeDriver")
     elif request.param == "libvirt-test":
         yield libvirt_test_case(tmp_path)
     else:

@@ -48,6 +48,7 @@ def present(part: P | None) -> P:
 
 
 FAKE, TEST = pytest.param("fake", id="fake"), pytest.param("libvirt-test", id="libvirt-test")
+DURABLE = pytest.param("fake-durable", id="fake-durable")
 QEMU = pytest.param("libvirt-qemu", id="libvirt-qemu", marks=pytest.mark.live)
 
 
@@ -178,14 +179,14 @@ def _settings(state_path: Path, **libvirt_options: str) -> Settings:
     return load(overrides=overrides)
 
 
-def fake_case(directory: Path) -> Case:
+def fake_case(directory: Path, driver: str = "fake.FakeDriver") -> Case:
     base = BaseImage(directory / "base", "qcow2", 16 * MIB)
 
     def freeze(bench: Bench, instance_id: InstanceId, frozen: bool) -> None:
         assert isinstance(bench.driver, FakeDriver)
         bench.driver.hypervisor.freeze(instance_id, frozen)
 
-    return Case("fake", _settings(directory), "fake.FakeDriver", base, obeys_acpi=True, freeze=freeze)
+    return Case("fake", _settings(directory), driver, base, obeys_acpi=True, freeze=freeze)
 
 
 def make_base(directory: Path) -> BaseImage:

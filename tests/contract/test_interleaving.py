@@ -40,6 +40,8 @@ HOT = ("create", "place", "place the same", "fetch", "finish", "delete", "report
 """Transactions whose pairs are always in the sample."""
 ALWAYS = (
     ("place the same", "count time"),
+    ("cancel the waiting", "place the same"),
+    ("cancel the running", "finish"),
     ("report in order", "report in order"),
     # READ COMMITTED: only locks keep these apart (conductor/idempotency).
     ("create", "create"),

@@ -181,9 +181,7 @@ def test_sigterm_has_a_bound_when_the_bus_is_frozen(fleet: Fleet) -> None:
         fleet.nats.signal(signal.SIGCONT)
 
 
-@pytest.mark.parametrize(
-    "place", ["conductor.create.accepted", "conductor.place.begin", "conductor.place.done", "conductor.finish.recorded"]
-)
+@pytest.mark.parametrize("place", ["write.create.done", "write.place.begin", "write.place.done", "write.finish.done"])
 def test_an_accepted_create_ends_though_the_conductor_died(fleet: Fleet, place: str) -> None:
     fleet.conductor.start(env={"KILONOVA_FAILPOINTS": f"{place}=kill"}).ready()
     fleet.compute.start().ready()

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`kilonova-api`: the HTTP API of a fleet, in a process of its own.  Any number of them run behind a balancer."""
 
+import os
 import socket
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -38,6 +39,7 @@ async def serve(settings: Settings, listener: socket.socket, again: Callable[[],
     """Run until a signal.  Then answer the requests that are in progress, and stop."""
     from kilonova.api.http.tls import is_exposed, make_context
     from kilonova.base.clock import SystemClock
+    from kilonova.base.failpoints import from_environment
     from kilonova.base.tasks import Supervisor
     from kilonova.base.threads import start_daemon
     from kilonova.cmd.listener import reload, url_of
@@ -48,7 +50,7 @@ async def serve(settings: Settings, listener: socket.socket, again: Callable[[],
     stop = stop_on_signals()
     if is_exposed(settings.api):
         log.warning("plain HTTP is served to other machines: passwords and tokens are readable on the network")
-    async with api_process(settings, clock) as process, Supervisor(clock) as tasks:
+    async with api_process(settings, clock, from_environment(os.environ)) as process, Supervisor(clock) as tasks:
         server = process.server(make_context(settings.api))
         serving = tasks.spawn("http", server.serve(sockets=[listener]))
         address, port = listener.getsockname()[:2]

@@ -11,6 +11,7 @@ from kilonova.cmd import (
     backup,
     bootstrap,
     bus,
+    cancel,
     console,
     db,
     doctor,
@@ -47,6 +48,7 @@ app.command("console", short_help="Connect to the serial console of a server.")(
 app.command("notifications", short_help="Print notifications for operators.")(notifications.notifications)
 app.command("prove-kvm", short_help="Test whether KVM boots a kernel on this machine.")(prove_kvm.prove_kvm)
 app.command("why", short_help="Explain why a server is on its host, or on none.")(why.why)
+app.command("cancel", short_help="Cancel an action that waits or runs.")(cancel.cancel)
 app.command("verify", short_help="Compare the database with what exists, and repair it.")(verify.verify)
 app.command("doctor", short_help="Check this host and report how to correct problems.")(doctor.doctor)
 app.command("reset-password", short_help="Set a new password for a user who lost it.")(reset_password.reset_password)

@@ -14,6 +14,7 @@ from kilonova.compute.queues import InstanceQueues
 from kilonova.compute.refusals import Refusals
 from kilonova.compute.session import Session
 from kilonova.objects.ids import AttemptId
+from kilonova.objects.leg import LegId
 from kilonova.rpcapi.host_to_conductor import FETCH, RECORD_EVENTS, RecordEvents
 from kilonova.rpcapi.work import Fetch, Fetched, Unread, WorkItem
 
@@ -77,14 +78,23 @@ class Feed:
         conductor = self._session.conductor
         fetched = await self._session.call(lambda epoch: self._fetch(Fetch(conductor.host, epoch, attempt, running)))
         conductor.conductors.lowest = fetched.conductors
+        beyond = {LegId(item.action.id, item.action.leg.undoes or 0) for item in fetched.items if self._is_beyond(item)}
         for leg in fetched.revoked:
-            self._queues.revoke(leg)
+            if leg not in beyond:
+                self._queues.revoke(leg)
         for leg in fetched.expired:
             self._queues.expire(leg)
         if self._open:
             await self._take(fetched, attempt, tasks)
         if fetched.more:
             self._wake.set()
+
+    def _is_beyond(self, item: WorkItem) -> bool:
+        """Whether the item undoes a cancelled leg that has passed its point of no return: its run continues."""
+        try:
+            return bool(self._queues.no_return(item))
+        except KeyError:  # an operation that this version does not have: `_take_one` reports it
+            return False
 
     async def _fetch(self, request: Fetch) -> Fetched:
         """Fetch, and compare the clocks."""
@@ -104,6 +114,9 @@ class Feed:
 
     async def _take_one(self, item: WorkItem, attempt: AttemptId, tasks: Supervisor) -> None:
         try:
+            if why := self._queues.no_return(item):
+                await self._refusals.refuse_undo(item.action, why)
+                return
             self._queues.submit(item, tasks)
         except Exception as exc:  # a defect in accepting one action must not delay the others
             log.exception("an action could not be accepted", action=item.action.id)

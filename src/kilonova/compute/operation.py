@@ -75,12 +75,14 @@ async def nothing(_job: Job) -> None:
 @dataclass(frozen=True, slots=True)
 class Step:
     """`interruptible`: may be cancelled in the middle when the action is revoked, because it changes nothing that
-    others can see before it is complete."""
+    others can see before it is complete.  `no_return`: once the step has begun, the action cannot be cancelled; the
+    sentence says why, and what a user can do instead."""
 
     name: str
     ensure: Work
     absent: Work = nothing
     interruptible: bool = False
+    no_return: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +102,20 @@ class Operation:
     look: Work = nothing
     """A check that runs before the steps and changes nothing. When it refuses, no step begins and nothing is made
     absent: the guest is left as it is."""
+    after_cancel: str = "as before"
+    """What the server is after a cancel, for docs/cancel.md."""
+
+    @property
+    def no_return(self) -> str:
+        """The sentence of its first step that has one; empty: it can be cancelled until it ends."""
+        return next((step.no_return for step in self.steps if step.no_return), "")
 
 
-def removal(of: Operation, name: str) -> Operation:
+def removal(of: Operation, name: str, no_return: str = "") -> Operation:
     """The operation that makes absent what another operation ensures."""
-    steps = tuple(Step(f"remove-{step.name}", step.absent) for step in reversed(of.steps) if step.absent is not nothing)
+    steps = tuple(
+        Step(f"remove-{step.name}", step.absent, no_return=no_return)
+        for step in reversed(of.steps)
+        if step.absent is not nothing
+    )
     return Operation(name, steps)

@@ -102,6 +102,16 @@ class InstanceQueues:
         for leg in self.running():
             self.revoke(leg)
 
+    def no_return(self, item: WorkItem) -> str:
+        """Why the cancelled leg that the item undoes must end as requested; empty: it can be undone.  Without its run,
+        which an earlier process of this host may have had, the leg counts as beyond its point of no
+        return, if its operation has one."""
+        action, undone = item.action, item.action.leg.undoes
+        if undone is None or not action.is_cancelled:
+            return ""
+        found = self._runs.get(LegId(action.id, undone))
+        return self._operations[action.leg.operation].no_return if found is None else found[0].no_return
+
     def expire(self, leg: LegId) -> None:
         """The conductor reports that an action's time is up: its leg fails, and the leg's steps are undone."""
         if leg in self._runs:

@@ -8,6 +8,7 @@ import structlog
 from kilonova.base.errors import KilonovaError
 from kilonova.compute.guest_records import GuestRecords
 from kilonova.compute.session import Session
+from kilonova.objects.action import Action
 from kilonova.objects.ids import AttemptId, InstanceId
 from kilonova.objects.leg import LegId
 from kilonova.objects.states import PowerState, Verb
@@ -46,6 +47,17 @@ class Refusals:
             await self._session.conductor.call(FINISH, report)
         except KilonovaError as exc:
             log.info("the refusal of an unreadable action could not be reported yet", action=action_id, error=str(exc))
+
+    async def refuse_undo(self, action: Action, why: str) -> None:
+        """Report that a cancelled leg has passed its point of no return, so that it is not undone. If this cannot be
+        reported now, the undo will be handed out again."""
+        assert action.attempt is not None
+        host, unknown = self._session.identity.host, PowerState.NOSTATE
+        report = Finish(host, action.leg_id, action.attempt, False, unknown, message=why, refused=True)
+        try:
+            await self._session.conductor.call(FINISH, report)
+        except KilonovaError as exc:
+            log.info("the refusal of a cancel could not be reported yet", action=action.id, error=str(exc))
 
     async def _power(self, instance_id: InstanceId) -> PowerState | None:
         try:

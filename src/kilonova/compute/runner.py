@@ -61,7 +61,8 @@ class Outcome:
 @dataclass(slots=True)
 class Run:
     """One attempt in progress. The queue sets `revoked`; the run then ends before its next step. `expired` means that
-    its time is up: it fails before its next step. `turns` are the slots that it shares with other runs of its kind,
+    its time is up: it fails before its next step. `no_return` is the sentence of the step after which it cannot be
+    cancelled, once that step has begun. `turns` are the slots that it shares with other runs of its kind,
     first come first served; None: it needs no slot. `read` is the last read of its guest, which gave the outcome.
     """
 
@@ -75,6 +76,7 @@ class Run:
     turns: asyncio.Semaphore | None = None
     has_turn: bool = False
     expired: bool = False
+    no_return: str = ""
     waiting: asyncio.Timeout | None = None
     read: ReadMark | None = None
 
@@ -172,6 +174,12 @@ class Runner:
 
     async def run(self, run: Run) -> Outcome:
         """Run to an outcome.  Raises Revoked."""
+        self._failpoints.hit(f"leg.{run.operation.name}.begin")
+        outcome = await self._outcome(run)
+        self._failpoints.hit(f"leg.{run.operation.name}.done")
+        return outcome
+
+    async def _outcome(self, run: Run) -> Outcome:
         try:
             if run.job.action.leg.undoes is not None:
                 return await self._undo(run)
@@ -301,6 +309,7 @@ class Runner:
             raise Revoked
         if phase is Phase.DO:
             run.check_time()
+            run.no_return = step.no_return or run.no_return
         undo = phase is Phase.UNDO
         name = f"{run.operation.name}.{'remove-' if undo else ''}{step.name}"
         self._failpoints.hit(f"compute.{name}.begin")

@@ -18,8 +18,8 @@ from kilonova.conductor import (
     server_groups,
 )
 from kilonova.conductor.engine.accept import accept
+from kilonova.conductor.engine.cancel import cancel
 from kilonova.conductor.engine.plan import Plan
-from kilonova.conductor.failpoints import ACTION_ACCEPTED, CREATE_ACCEPTED
 from kilonova.conductor.hosts import register
 from kilonova.conductor.placement.place import wanted_of
 from kilonova.conductor.tools import Tools
@@ -35,6 +35,7 @@ from kilonova.objects.ids import ActionId, ActionRef
 from kilonova.objects.states import VERBS, Verb
 from kilonova.rpcapi import api_to_conductor as methods
 from kilonova.rpcapi.caller import Caller
+from kilonova.rpcapi.cancel import CANCEL_ACTION, CancelAction, CancelReply
 from kilonova.rpcapi.endpoint import Endpoint
 from kilonova.rpcapi.guard import Guard
 from kilonova.rpcapi.method import Ack
@@ -57,7 +58,7 @@ class ApiEndpoint:
         to_place: Callable[[ActionRef, Wanted | None], None],
         plans: Mapping[Verb, Plan],
     ) -> None:
-        self._db, self._clock, self._quotas, self._failpoints = tools.db, tools.clock, tools.quotas, tools.failpoints
+        self._db, self._clock, self._quotas = tools.db, tools.clock, tools.quotas
         self._rpc, self._to_place, self._plans = rpc, to_place, plans
 
     def endpoint(self, guard: Guard | None = None) -> Endpoint:
@@ -65,6 +66,7 @@ class ApiEndpoint:
         endpoint = Endpoint(guard)
         endpoint.on(methods.CREATE_SERVERS, self._create_servers)
         endpoint.on(methods.ACCEPT_ACTION, self._accept_action)
+        endpoint.on(CANCEL_ACTION, self._cancel_action)
         endpoint.on(methods.UPDATE_SERVER, self._write_now(server_edits.update))
         endpoint.on(methods.EDIT_METADATA, self._edit_metadata)
         endpoint.on(methods.EDIT_TAGS, self._write_now(server_edits.edit_tags))
@@ -104,7 +106,6 @@ class ApiEndpoint:
         action_ids = tuple(ActionId(self._clock.new_id()) for _ in request.instances)
         arguments = (request, action_ids, self._clock.now(), self._quotas)
         fresh, created = await self._db.write(idempotency.create, *arguments)
-        self._failpoints.hit(CREATE_ACCEPTED)
         for action_id, instance in zip(fresh, request.instances, strict=False):
             self._to_place(ActionRef(action_id, request.context.request_id), wanted_of(request, instance))
         return created
@@ -112,7 +113,6 @@ class ApiEndpoint:
     async def _accept_action(self, request: methods.AcceptAction, _peer: str) -> Ack:
         action_id = ActionId(self._clock.new_id())
         host = await self._db.write(accept, request, action_id, self._clock.now(), self._quotas, self._plans)
-        self._failpoints.hit(ACTION_ACCEPTED)
         if host is not None:
             await self._rpc.cast(WAKE, Wake(), host)
         elif VERBS[request.verb].needs_placement:
@@ -120,6 +120,12 @@ class ApiEndpoint:
                 for waiting in await self._db.read(read_actions.unplaced):
                     self._to_place(waiting, None)
         return ACK
+
+    async def _cancel_action(self, request: CancelAction, _peer: str) -> CancelReply:
+        cancelled = await self._db.write(cancel, request, self._clock.now())
+        if cancelled.wake is not None:
+            await self._rpc.cast(WAKE, Wake(), cancelled.wake)
+        return cancelled.reply
 
     async def _edit_metadata(self, request: methods.EditMetadata, _peer: str) -> Ack:
         await self._db.write(server_edits.edit_metadata, request, self._clock.now(), self._quotas)

@@ -12,7 +12,6 @@ from kilonova import CODE_VERSION
 from kilonova.base.errors import Forbidden, HostTaken
 from kilonova.conductor import images
 from kilonova.conductor.engine import fencing, hand_out, reports
-from kilonova.conductor.failpoints import FINISH_RECORDED
 from kilonova.conductor.hosts import conflicts, fleet_status, forgotten, guests, host_boot, processes, register
 from kilonova.conductor.hosts.liveness import Liveness
 from kilonova.conductor.hosts.processes import Sign
@@ -73,7 +72,7 @@ class HostEndpoint:
     """All handlers are safe to call again with the same request."""
 
     def __init__(self, tools: Tools, liveness: Liveness, hooks: Hooks) -> None:
-        self._db, self._clock, self._quotas, self._failpoints = tools.db, tools.clock, tools.quotas, tools.failpoints
+        self._db, self._clock, self._quotas = tools.db, tools.clock, tools.quotas
         self._liveness, self._hooks = liveness, hooks
         self._conductors = tools.conductors
 
@@ -113,7 +112,7 @@ class HostEndpoint:
         sign = None if known is None else self._liveness.sign_of_life(request.host, known)
         epoch = 0 if known is None else known.epoch
         try:
-            registered = await self._db.write(self._admit, request, (epoch, sign), self._clock.now())
+            registered = await self._db.write(self.admit, request, (epoch, sign), self._clock.now())
         except HostTaken as exc:
             if await self._db.write(processes.refused, request, self._clock.now()):
                 log.warning("refused a second process of a host", host=request.host, error=exc.message)
@@ -124,9 +123,11 @@ class HostEndpoint:
             await self._hooks.wake(request.host)
         return replace(registered, version=CODE_VERSION, conductors=self._conductors.lowest)
 
-    def _admit(
+    def admit(
         self, tx: Transaction, request: methods.RegisterHost, seen: tuple[int, Sign | None], now: datetime
     ) -> methods.Registered:
+        """The transaction of a registration.  `seen`: the epoch of the last process, and its last sign of life."""
+
         def alive(_host: HostName, process: HostProcess) -> Sign | None:
             """A process that has registered since the look is alive."""
             return seen[1] if process.epoch == seen[0] else Sign(None)
@@ -175,7 +176,6 @@ class HostEndpoint:
 
     async def _finish(self, request: methods.Finish) -> methods.Ended:
         finished = await self._db.write(reports.finish, request, self._clock.new_id, self._clock.now())
-        self._failpoints.hit(FINISH_RECORDED)
         self._hooks.ended(finished.verb)
         if finished.wake is not None:
             await self._hooks.wake(finished.wake)

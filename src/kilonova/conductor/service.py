@@ -19,6 +19,7 @@ from kilonova.base.errors import KilonovaError
 from kilonova.base.metrics import Metrics
 from kilonova.base.tasks import Supervisor
 from kilonova.conductor.api_endpoint import ApiEndpoint
+from kilonova.conductor.failpoints import with_failpoints
 from kilonova.conductor.host_endpoint import Hooks, HostEndpoint
 from kilonova.conductor.hosts import reports
 from kilonova.conductor.hosts.adoption import Adoption
@@ -59,6 +60,7 @@ class Conductor:
     """Serves the API and the hosts, and owns the database.  Raises what `Database` does."""
 
     def __init__(self, tools: Tools, rpc: Caller, policy: Policy, metrics: Metrics) -> None:
+        tools = with_failpoints(tools)
         self._tools, self._rpc, self._policy, self._metrics = tools, rpc, policy, metrics
         self._db, self._clock = tools.db, tools.clock
         tools.conductors.lowest = CODE_VERSION if policy.alone else OLDEST  # until the first report of this process

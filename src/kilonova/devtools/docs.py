@@ -13,7 +13,7 @@ from types import ModuleType
 from oslo_config import cfg
 
 from kilonova.config import default, load, network
-from kilonova.devtools import verify_doc
+from kilonova.devtools import cancel_doc, verify_doc
 from kilonova.objects.extra_specs import AGGREGATE, SPECS
 from kilonova.objects.image_properties import OLD_NAMES, PROPERTIES, Property
 from kilonova.objects.states import OBSERVED, VERBS, PowerState, VmState
@@ -23,6 +23,7 @@ from kilonova.rpcapi import api_to_conductor_admin as operators
 from kilonova.rpcapi import api_to_conductor_fleet as fleet
 from kilonova.rpcapi import api_to_conductor_identity as identity
 from kilonova.rpcapi import api_to_conductor_images as image_stores
+from kilonova.rpcapi import cancel as api_cancel
 from kilonova.rpcapi import host_to_conductor as host
 from kilonova.rpcapi import host_to_conductor_images as host_images
 from kilonova.rpcapi import to_host as compute
@@ -107,6 +108,7 @@ _RPC: Mapping[str, ModuleType] = {
     "Host to conductor (`conductor.host.<host>`)": host,
     "Host to conductor: images (`conductor.host.<host>`)": host_images,
     "To a host (`compute.<host>`)": compute,
+    "API to conductor: cancel (`conductor.api`)": api_cancel,
     "API to conductor: verify (`conductor.operators`)": operators_verify,
     "To a host: verify (`compute.<host>`)": compute_verify,
 }
@@ -151,6 +153,11 @@ def policy() -> str:
 def verify() -> str:
     """Every kind of difference."""
     return HEAD.format(source="src/kilonova/objects/difference.py") + "\n" + verify_doc.markdown()
+
+
+def cancel() -> str:
+    """The point of no return of every verb."""
+    return HEAD.format(source="src/kilonova/compute/operations") + "\n" + cancel_doc.markdown()
 
 
 def extra_specs() -> str:
@@ -223,6 +230,7 @@ DOCUMENTS: Mapping[str, Callable[[], str]] = {
     "extra-specs.md": extra_specs,
     "image-properties.md": image_properties,
     "verify.md": verify,
+    "cancel.md": cancel,
 }
 
 

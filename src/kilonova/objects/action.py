@@ -1,13 +1,40 @@
 # SPDX-License-Identifier: Apache-2.0
 """An instance action: the durable record of an accepted request."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from pydantic import JsonValue
+
 from kilonova.objects.action_params import NO_PARAMS, RECORDED, RecordedParams, check_params
 from kilonova.objects.ids import ActionId, AttemptId, HostName, InstanceId
+from kilonova.objects.image import ImageRef
 from kilonova.objects.leg import Leg, LegId, Legs, current_index
 from kilonova.objects.states import ActionState, Verb, VmState
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """The cancel of an action.  `by`: the user's name, or the id where the name is not known.
+
+    `refused`: the point of no return that the action has passed; the action continues.  `let_go_from`: the instance's
+    vm_state before the action ended for its user, while its host had not ended its work.
+    """
+
+    by: str
+    at: datetime
+    refused: str | None = None
+    let_go_from: VmState | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Former:
+    """What the acceptance of an action has replaced in its instance's record.  A cancel restores it.  `columns` have
+    the values of the database."""
+
+    image: ImageRef
+    columns: Mapping[str, JsonValue]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,12 +43,15 @@ class Bookkeeping:
 
     `host_boot`: the action starts a guest because its host has booted; the host runs few of these at a time.
     `open_at_boot`: it was open while its host booted: after its end the guest is started if it should run.
-    `abandoned_in`: the instance's vm_state before the action was abandoned.
+    `abandoned_in`: the instance's vm_state before the action was abandoned.  `cancel`: it was requested.
+    `former`: see Former; hosts do not receive it.
     """
 
     host_boot: bool = False
     open_at_boot: bool = False
     abandoned_in: VmState | None = None
+    cancel: Cancel | None = None
+    former: Former | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +90,12 @@ class Action:
     def is_requested(self) -> bool:
         """Whether somebody requested it: not a record of a guest that changed without a request."""
         return self.verb is not Verb.POWER_UPDATE
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether it was cancelled: what it has done is undone, or will be."""
+        cancel = self.bookkeeping.cancel
+        return cancel is not None and cancel.refused is None
 
     @property
     def current(self) -> int:

@@ -98,15 +98,58 @@ def after_failure(legs: Legs, power: PowerState | None, message: str | None, rea
     index = current_index(legs)
     failed = _end_current(legs, LegState.FAILED, power, message, read)
     if legs[index].undoes is not None:
-        return _next_open(failed)
+        return _next_open(_without_plan(failed))
     begun = failed[: index + 1]
+    return _next_open((*begun, *_undo_of(begun)))
+
+
+def _undo_of(begun: Legs) -> Legs:
+    """The legs that undo those that are done, the newest first."""
     commits = max((number for number, leg in enumerate(begun) if leg.commits and _is_done(leg)), default=-1)
-    undo = [
+    undo = (
         Leg(leg.host, leg.operation, undoes=number)
         for number, leg in enumerate(begun)
         if number > commits and _is_done(leg) and leg.undoes is None
-    ]
-    return _next_open((*begun, *reversed(undo)))
+    )
+    return tuple(reversed(tuple(undo)))
+
+
+def to_undo(legs: Legs, message: str) -> Legs:
+    """The action was cancelled while a host had its current leg: the leg has failed with this message, and the same
+    host undoes it.  The pending legs stay until it is undone, because the host may refuse that
+    (`continued`).  An undo for a reason of the host (`after_failure_of_host`) is not followed by a new try."""
+    index = current_index(legs)
+    undone = legs[index].undoes
+    if undone is not None and not legs[undone].retried:
+        return legs
+    if undone is not None:
+        return (*legs[:undone], replace(legs[undone], retried=False, message=message), *legs[undone + 1 :])
+    failed = _end_current(legs, LegState.FAILED, None, message, None)
+    return (*failed, Leg(legs[index].host, legs[index].operation, LegState.OPEN, undoes=index))
+
+
+def continued(legs: Legs) -> Legs:
+    """The host has refused to undo the cancelled leg: that leg is current again."""
+    index = legs[current_index(legs)].undoes
+    assert index is not None
+    return (*legs[:index], replace(legs[index], state=LegState.OPEN, message=None), *legs[index + 1 : -1])
+
+
+def after_undo(legs: Legs, power: PowerState | None, read: ReadMark | None = None) -> Legs:
+    """The cancelled leg is undone.  The pending legs are dropped, and what the earlier legs have done is undone."""
+    index = legs[current_index(legs)].undoes
+    assert index is not None
+    done = _without_plan(_end_current(legs, LegState.DONE, power, None, read))
+    begun = {leg.undoes for leg in done}
+    return _next_open((*done, *(leg for leg in _undo_of(done[:index]) if leg.undoes not in begun)))
+
+
+def _without_plan(legs: Legs) -> Legs:
+    """The pending legs of the plan never begin."""
+    return tuple(
+        replace(leg, state=LegState.FAILED) if leg.state is LegState.PENDING and leg.undoes is None else leg
+        for leg in legs
+    )
 
 
 def after_failure_of_host(
@@ -171,6 +214,11 @@ def touched(legs: Legs) -> tuple[HostName, ...]:
         if leg.attempt is not None and leg.undoes is None and number not in undone
     )
     return tuple(dict.fromkeys(host for host in hosts if host is not None))
+
+
+def is_undone(legs: Legs) -> bool:
+    """Whether each leg that was to undo another one has done so."""
+    return all(_is_done(leg) for leg in legs if leg.undoes is not None)
 
 
 def _is_done(leg: Leg) -> bool:

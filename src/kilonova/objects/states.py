@@ -107,6 +107,8 @@ class ActionState(OpenStrEnum):
     FAILED = "failed"
     SUPERSEDED = "superseded"
     """A delete was accepted while the action was open; the action ends without an outcome."""
+    CANCELLED = "cancelled"
+    """A user cancelled it; what it had done is undone (docs/cancel.md)."""
     ABANDONED = "abandoned"
     """An operator forced its host down while it was open. It continues when the operator takes the host back, unless
     another verb was requested for the instance since (docs/adr/0011-a-deadline-is-not-an-outcome.md)."""

@@ -115,7 +115,8 @@ class Pong:
 class Finish:
     """The outcome of an attempt at a leg.  `power` is the last state that the hypervisor reported; None: the guest is
     provably absent.  `of_host`: the reason of a failure lies in the host, so that another host may succeed.  `read` is
-    the read that `power` is from, which began after the last change of the guest by this attempt."""
+    the read that `power` is from, which began after the last change of the guest by this attempt.  `refused`: the leg
+    undoes a cancelled leg beyond its point of no return, which `message` names: the cancelled leg continues."""
 
     host: HostName
     leg: LegId
@@ -126,6 +127,7 @@ class Finish:
     message: str | None = None
     of_host: bool = False
     read: ReadMark | None = None
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from kilonova import CODE_VERSION
 from kilonova.base.clock import Clock
 from kilonova.base.errors import KilonovaError
+from kilonova.base.failpoints import Failpoints
 from kilonova.base.fleet_clock import FleetClock
 from kilonova.base.health import Check
 from kilonova.base.metrics import Metrics
@@ -21,6 +22,7 @@ from kilonova.config.load import Settings
 from kilonova.identity.key_ring import REFRESH_S, KeyRing
 from kilonova.objects.signing_key import TOKENS
 from kilonova.rpc.bus import SelfPing
+from kilonova.wiring.failpoints import breakable_bus, check_failpoints
 from kilonova.wiring.shared import SECRET_BYTES, Vitals, fleet_bus, image_files, web_page
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from kilonova.api.image.upkeep import Upkeep
     from kilonova.db.engine import Database
     from kilonova.images.store import ImageStore
+    from kilonova.rpc.bus import Bus
     from kilonova.rpc.nats import NatsBus
     from kilonova.rpcapi.caller import Caller
 
@@ -68,7 +71,7 @@ class ApiProcess:
 
 
 @asynccontextmanager
-async def api_process(settings: Settings, clock: Clock) -> AsyncGenerator[ApiProcess]:
+async def api_process(settings: Settings, clock: Clock, failpoints: Failpoints) -> AsyncGenerator[ApiProcess]:
     """Start an API process.  It waits for the database and the bus in the background.  Raises StateError,
     ConfigError."""
     from kilonova.api.app import ApiDeps, create_app
@@ -76,7 +79,7 @@ async def api_process(settings: Settings, clock: Clock) -> AsyncGenerator[ApiPro
     from kilonova.api.http.disk_space import ConductorSpace
     from kilonova.api.http.login_limits import LoginLimits
     from kilonova.api.http.policy import Policy
-    from kilonova.api.http.start_gate import Start, StartGate
+    from kilonova.api.http.start_gate import Start
     from kilonova.api.http.token_revalidation import TokenRevalidationCache
     from kilonova.api.image.fleet_store import StoreParts
     from kilonova.api.image.upkeep import open_store
@@ -95,7 +98,7 @@ async def api_process(settings: Settings, clock: Clock) -> AsyncGenerator[ApiPro
         stack.push_async_callback(db.close)
         bus = await stack.enter_async_context(end)
         tasks = await stack.enter_async_context(Supervisor(clock, metrics.round_ended))
-        rpc, ready = _caller(bus, clock), partial(_ready, start, bus)
+        rpc, ready = _caller(bus, failpoints, clock), partial(_ready, start, bus)
         process_id, client = clock.new_id(), StoreClient(settings.image.ca_file)
         stack.push_async_callback(client.close)
         files = image_files(settings, DaemonWorkers("files", 4), process_id)
@@ -128,17 +131,27 @@ async def api_process(settings: Settings, clock: Clock) -> AsyncGenerator[ApiPro
         begin = partial(_begin, tasks, upkeep, partial(_read_keys, db, keys), partial(follow, db, clock, machine))
         tasks.spawn("start", _wait_for_database(start, db, keys, clock, begin))
         checks = (Check("bus", ping.ping), Check("database", partial(_read_keys, db, keys)))
-        app = StartGate(create_app(deps, page=await web_page(settings, deps, tasks)), start)
+        app = _behind_gate(create_app(deps, page=await web_page(settings, deps, tasks)), failpoints, start)
         yield ApiProcess(settings, app, ready, deps.policy, files, Vitals(checks, metrics))
 
 
-def _caller(bus: "NatsBus", clock: Clock) -> "Caller":
-    """Every conductor of an API process has REPORT_SERVICE; its reply says which newer methods all of them have."""
+def _caller(bus: "Bus", failpoints: Failpoints, clock: Clock) -> "Caller":
+    """Every conductor of an API process has REPORT_SERVICE; its reply says which newer methods all of them have.
+
+    Raises ConfigError for an unknown failpoint."""
     from kilonova.rpcapi.api_to_conductor_admin import REPORT_SERVICE
     from kilonova.rpcapi.caller import Caller
     from kilonova.rpcapi.versions import OLDEST, ConductorVersion
 
-    return Caller(bus, clock, ConductorVersion(max(OLDEST, REPORT_SERVICE.since)))
+    check_failpoints(failpoints, "api")
+    return Caller(breakable_bus(bus, failpoints), clock, ConductorVersion(max(OLDEST, REPORT_SERVICE.since)))
+
+
+def _behind_gate(app: Callable[..., Awaitable[None]], failpoints: Failpoints, start: "Start") -> "StartGate":
+    from kilonova.api.http.breakable import breakable_app
+    from kilonova.api.http.start_gate import StartGate
+
+    return StartGate(breakable_app(app, failpoints), start)
 
 
 def _measure(metrics: Metrics, db: "Database", bus: "NatsBus", keys: KeyRing) -> None:

@@ -11,9 +11,9 @@ from kilonova.base.failpoints import Failpoints
 from kilonova.base.tasks import Supervisor
 from kilonova.base.threads import DaemonWorkers
 from kilonova.config.load import Settings
+from kilonova.wiring.failpoints import breakable_bus, check_failpoints
 from kilonova.wiring.shared import (
     Vitals,
-    check_failpoints,
     compute_manager,
     console_listener,
     fleet_bus,
@@ -48,7 +48,7 @@ async def compute_process(settings: Settings, clock: Clock, failpoints: Failpoin
     from kilonova.rpc.memory import MemoryBus, MemoryHub
 
     local = settings.conductor.use_local
-    check_failpoints(failpoints, host=True, conductor=local)
+    check_failpoints(failpoints, *(("conductor", "compute") if local else ("compute",)))
     files = DaemonWorkers("files", 4)
     store, client = image_files(settings, files), StoreClient(settings.image.ca_file)
     remote: Images = lambda conductor: FleetImages(conductor, client, clock, store)  # noqa: E731
@@ -57,7 +57,7 @@ async def compute_process(settings: Settings, clock: Clock, failpoints: Failpoin
     async with AsyncExitStack() as stack:
         db = await stack.enter_async_context(running_database(settings, clock)) if local else None
         end = MemoryBus(MemoryHub(), clock) if local else fleet_bus(settings, f"host-{settings.default.host}", clock)
-        bus = await stack.enter_async_context(end)
+        bus = breakable_bus(await stack.enter_async_context(end), failpoints)
         stack.push_async_callback(client.close)
         stack.push_async_callback(manager.stop)
         tasks = await stack.enter_async_context(Supervisor(clock, manager.metrics.round_ended))

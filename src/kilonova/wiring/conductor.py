@@ -17,9 +17,9 @@ from kilonova.base.threads import DaemonWorkers
 from kilonova.config.load import Settings
 from kilonova.objects.signing_key import TOKENS
 from kilonova.rpc.bus import SelfPing
+from kilonova.wiring.failpoints import breakable_bus, check_failpoints
 from kilonova.wiring.shared import (
     Vitals,
-    check_failpoints,
     fleet_bus,
     keep_database_files,
     make_conductor,
@@ -49,7 +49,7 @@ async def conductor_process(
     from kilonova.db.database_time import FOLLOW_S, follow
     from kilonova.db.figures import DatabaseMetrics
 
-    check_failpoints(failpoints, host=False, conductor=True)
+    check_failpoints(failpoints, "conductor")
     metrics, machine = Metrics(), clock
     clock = FleetClock(machine)
     async with AsyncExitStack() as stack:
@@ -64,8 +64,9 @@ async def conductor_process(
         DatabaseMetrics(db, metrics)
         fleet = FleetMetrics(db, clock, metrics)
         keep_database_files(db, settings, DaemonWorkers("files", 1), clock, tasks)
-        conductor = make_conductor(settings, make_tools(settings, db, clock, failpoints), bus, metrics)
-        await conductor.start(bus, tasks)
+        tools, breakable = make_tools(settings, db, clock, failpoints), breakable_bus(bus, failpoints)
+        conductor = make_conductor(settings, tools, breakable, metrics)
+        await conductor.start(breakable, tasks)
         ping = SelfPing(bus, f"conductor-{settings.default.host}", clock.new_id())
         tasks.spawn("self-ping", ping.listen())
         checks = (Check("bus", ping.ping), Check("database", conductor.check_database))

@@ -14,11 +14,11 @@ from kilonova.base.tasks import Supervisor
 from kilonova.base.threads import DaemonWorkers
 from kilonova.config.default import kept_from_images
 from kilonova.config.load import Settings
+from kilonova.wiring.failpoints import breakable_bus, check_failpoints
 from kilonova.wiring.shared import (
     SECRET_BYTES,
     Vitals,
     bootstrap_cloud,
-    check_failpoints,
     compute_manager,
     host_vitals,
     image_files,
@@ -69,6 +69,7 @@ class OneBox:
 async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> AsyncGenerator[OneBox]:
     """Start all parts; they stop in reverse order at the end.  Raises StateError, ConfigError, DriverLoadError."""
     from kilonova.api.app import ApiDeps, create_app, recover
+    from kilonova.api.http.breakable import breakable_app
     from kilonova.api.http.disk_space import DiskSpace
     from kilonova.api.http.login_limits import LoginLimits
     from kilonova.api.http.policy import Policy
@@ -92,7 +93,7 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
     store = image_files(settings, files)
     async with AsyncExitStack() as stack:
         db = await stack.enter_async_context(running_database(settings, clock))
-        bus = await stack.enter_async_context(MemoryBus(MemoryHub(), clock))
+        bus = breakable_bus(await stack.enter_async_context(MemoryBus(MemoryHub(), clock)), failpoints)
         manager = compute_manager(settings, clock, failpoints, lambda _: LocalImages(store), files)
         stack.push_async_callback(manager.stop)
         tasks = await stack.enter_async_context(Supervisor(clock, manager.metrics.round_ended))
@@ -122,14 +123,14 @@ async def one_box(settings: Settings, clock: Clock, failpoints: Failpoints) -> A
         await recover(deps, store)  # before the host may write into the image store
         await manager.start(bus, tasks)
         vitals = host_vitals(manager, bus, tasks, settings, clock.new_id())
-        app = create_app(deps, page=await web_page(settings, deps, tasks, bus))
+        app = breakable_app(create_app(deps, page=await web_page(settings, deps, tasks, bus)), failpoints)
         # At the very end: a start that fails must not lose the only copy of a password.
         first_password = await bootstrap_cloud(db, passwords, clock)
         yield OneBox(settings, app, manager, policy, first_password, vitals, store)
 
 
 def _check(settings: Settings, failpoints: Failpoints) -> None:
-    check_failpoints(failpoints, host=True, conductor=True)
+    check_failpoints(failpoints, "api", "conductor", "compute")
     if settings.image.store_path:
         raise ConfigError(
             "[image] store_path is for API processes of a fleet: the one box has its images in state_path."

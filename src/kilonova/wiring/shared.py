@@ -63,20 +63,6 @@ class Vitals:
         return self.metrics.text()
 
 
-def check_failpoints(failpoints: Failpoints, *, host: bool, conductor: bool) -> None:
-    """Check the armed failpoints.  Raises ConfigError for a name that this kind of process never reaches."""
-    known: set[str] = set()
-    if host:
-        from kilonova.compute import failpoints as of_host
-
-        known |= of_host.NAMES
-    if conductor:
-        from kilonova.conductor import failpoints as of_conductor
-
-        known |= of_conductor.NAMES
-    failpoints.check(known)
-
-
 def host_vitals(
     manager: "ComputeManager", bus: "Bus", tasks: Supervisor, settings: Settings, process_id: str
 ) -> Vitals:

@@ -12,6 +12,9 @@ from kilonova.objects.states import Verb
 from tests import make
 from tests.unit.compute.bench import Bench
 
+OF_CREATE = {name for name in NAMES if name.split(".")[1] == "create"}
+UNDONE = {name for name in OF_CREATE if ".remove-" in name}
+
 
 class Recorded(Failpoints):
     def __init__(self, fail_at: str) -> None:
@@ -25,8 +28,8 @@ class Recorded(Failpoints):
             raise RuntimeError("failpoint")
 
 
-@pytest.mark.parametrize("fail_at", ["", "compute.create.start.begin"])
-def test_a_create_reaches_only_known_failpoints(tmp_path: Path, fail_at: str) -> None:
+@pytest.mark.parametrize("fail_at", ["", "compute.create.start.done"])
+def test_a_create_reaches_all_its_failpoints(tmp_path: Path, fail_at: str) -> None:
     points = Recorded(fail_at)
 
     async def body() -> None:
@@ -34,6 +37,11 @@ def test_a_create_reaches_only_known_failpoints(tmp_path: Path, fail_at: str) ->
         await Runner(points).run(bench.prepare(bench.job(Verb.CREATE)))
 
     make.run(body())
-    assert set(points.reached) <= NAMES
-    assert any("remove-" in name for name in points.reached) == bool(fail_at)
-    assert "compute.create.disks.done" in points.reached
+    assert set(points.reached) == (OF_CREATE if fail_at else OF_CREATE - UNDONE)
+    assert (points.reached[0], points.reached[-1]) == ("leg.create.begin", "leg.create.done")
+
+
+def test_an_operation_that_does_not_clean_up_has_no_undone_steps() -> None:
+    assert "compute.delete.remove-start.begin" in NAMES  # a step of its own
+    assert not any(name.startswith("compute.stop.remove-") for name in NAMES)
+    assert "compute.create.look.begin" not in NAMES

@@ -17,6 +17,7 @@ from kilonova.api.compute.admin import (
 )
 from kilonova.api.compute.catalog import extra_specs, flavors, image_proxy, keypairs
 from kilonova.api.compute.servers import (
+    cancel,
     consoles,
     create,
     diagnostics,
@@ -52,6 +53,7 @@ SERVERS = (
     *topology.ROUTES,
     *history.ROUTES,
     *placement.ROUTES,
+    *cancel.ROUTES,
 )
 CATALOG = (*flavors.ROUTES, *extra_specs.ROUTES, *keypairs.ROUTES, *image_proxy.ROUTES)
 ADMIN = (

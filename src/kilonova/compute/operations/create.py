@@ -78,4 +78,6 @@ CREATE = Operation(
     ),
     clean_up=True,
     heavy=True,
+    after_cancel="ERROR, with the user who cancelled it in its fault. Nothing is on a host, and no address or claim is "
+    "kept; the server counts in the quota until it is deleted",
 )

@@ -19,5 +19,9 @@ async def start(job: Job) -> None:
 
 
 EVACUATE = Operation(
-    Verb.EVACUATE, (*CREATE.steps[:-1], replace(CREATE.steps[-1], ensure=start)), clean_up=True, heavy=True
+    Verb.EVACUATE,
+    (*CREATE.steps[:-1], replace(CREATE.steps[-1], ensure=start)),
+    clean_up=True,
+    heavy=True,
+    after_cancel="ERROR, on no host: it can be evacuated again",
 )

@@ -13,5 +13,11 @@ async def unpause(job: Job) -> None:
     await job.tools.driver.unpause(job.instance.id)
 
 
-PAUSE = Operation(Verb.PAUSE, (Step("pause", pause),))
-UNPAUSE = Operation(Verb.UNPAUSE, (Step("unpause", unpause),))
+PAUSE = Operation(
+    Verb.PAUSE,
+    (Step("pause", pause, no_return="The guest is being paused: unpause it when the action has ended."),),
+)
+UNPAUSE = Operation(
+    Verb.UNPAUSE,
+    (Step("unpause", unpause, no_return="The guest is being unpaused: pause it when the action has ended."),),
+)

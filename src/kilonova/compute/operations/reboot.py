@@ -31,10 +31,11 @@ REBOOT = Operation(
     Verb.REBOOT,
     (
         Step("shutdown", shut_down, interruptible=True),
-        Step("power-off", power_off),
+        Step("power-off", power_off, no_return="The guest is being powered off: the reboot starts it again."),
         Step("network", plug_network),
         Step("define", define),
         Step("start", start),
     ),
     look=look.at_disks,
+    after_cancel="as before; a guest that has shut itself down already is started",
 )

@@ -28,7 +28,7 @@ REBUILD = Operation(
     (
         Step("image", create.fetch_image, interruptible=True),
         Step("power-off", reboot.power_off),
-        Step("disks", replace_disk),
+        Step("disks", replace_disk, no_return="The root disk is being replaced: its former content is lost."),
         Step("config-drive", create.make_config_drive),
         Step("network", create.plug_network),
         Step("define", create.define),
@@ -36,4 +36,5 @@ REBUILD = Operation(
     ),
     heavy=True,
     needs=DISK_REPLACEMENT,
+    after_cancel="as before, with the former image, name and other fields; a guest that was powered off is started",
 )

@@ -49,6 +49,7 @@ RESCUE = Operation(
     clean_up=True,
     needs=RESCUE_DISKS,
     look=look.at_disks,
+    after_cancel="as before; a guest that was powered off is started from its own disk",
 )
 
 # The rescue disk is removed when nothing needs it any more: until then a replay, or the next attempt, finds it. The
@@ -56,7 +57,11 @@ RESCUE = Operation(
 UNRESCUE = Operation(
     Verb.UNRESCUE,
     (
-        Step("power-off", reboot.power_off),
+        Step(
+            "power-off",
+            reboot.power_off,
+            no_return="The guest is being powered off: rescue the server again when the action has ended.",
+        ),
         Step("network", create.plug_network),
         Step("define", define_as_usual),
         Step("start", create.start),

@@ -94,12 +94,18 @@ RESIZE = Operation(
         Step("grow-disk", grow_disk),
         Step("network", create.plug_network),
         Step("define", define_new, define_old),
-        Step("start", start_if_it_ran, power_off),
+        Step(
+            "start",
+            start_if_it_ran,
+            power_off,
+            no_return="The guest is being started on the new disk: revert the resize when it has ended.",
+        ),
     ),
     clean_up=True,
     heavy=True,
     needs=RESIZING,
     look=look.at_own_disks,
+    after_cancel="as before: the former disk, size and claim; a guest that was powered off is started",
 )
 
 
@@ -107,7 +113,17 @@ async def drop_kept_disk(job: Job) -> None:
     await _disks(job).drop_kept_disk(job.instance.id)
 
 
-CONFIRM_RESIZE = Operation(Verb.CONFIRM_RESIZE, (Step("drop-old-disk", drop_kept_disk),), needs=RESIZING)
+CONFIRM_RESIZE = Operation(
+    Verb.CONFIRM_RESIZE,
+    (
+        Step(
+            "drop-old-disk",
+            drop_kept_disk,
+            no_return="The former disk is being removed: resize the server again when the action has ended.",
+        ),
+    ),
+    needs=RESIZING,
+)
 
 
 async def restore_disk(job: Job) -> None:
@@ -119,7 +135,11 @@ async def restore_disk(job: Job) -> None:
 REVERT_RESIZE = Operation(
     Verb.REVERT_RESIZE,
     (
-        Step("power-off", reboot.power_off),
+        Step(
+            "power-off",
+            reboot.power_off,
+            no_return="The former disk is being put back: resize the server again when the action has ended.",
+        ),
         Step("restore-disk", restore_disk),
         Step("network", create.plug_network),
         Step("define", define_old),

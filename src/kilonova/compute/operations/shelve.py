@@ -30,9 +30,12 @@ SHELVE = Operation(
     copies=True,
     needs=SNAPSHOTS,
     look=look.at_disks,
+    after_cancel="as before, without the image; a guest that was powered off is started",
 )
 
-SHELVE_OFFLOAD = removal(CREATE, Verb.SHELVE_OFFLOAD)
+SHELVE_OFFLOAD = removal(
+    CREATE, Verb.SHELVE_OFFLOAD, "The disks are being removed: unshelve the server when the action has ended."
+)
 
 
 def _source(job: Job) -> UnshelveSource:
@@ -83,7 +86,12 @@ UNSHELVE = Operation(
         Step("config-drive", create.make_config_drive),
         Step("network", create.plug_network, _of_its_own(create.unplug_network)),
         Step("define", create.define, _of_its_own(create.undefine)),
-        Step("start", create.start, _of_its_own(create.power_off)),
+        Step(
+            "start",
+            create.start,
+            _of_its_own(create.power_off),
+            no_return="The guest is being started: shelve the server again when the action has ended.",
+        ),
         Step("drop-image", drop_image),
     ),
     clean_up=True,

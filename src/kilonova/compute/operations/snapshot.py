@@ -45,10 +45,22 @@ MAKE_IMAGE = (
     Step("image", begin, discard),
     Step("copy", copy, remove_copy, interruptible=True),
     Step("upload", upload, interruptible=True),
-    Step("remove-copy", remove_copy),
+    Step("remove-copy", remove_copy, no_return="The image is complete."),
 )
 
-CREATE_IMAGE = Operation(Verb.CREATE_IMAGE, MAKE_IMAGE, clean_up=True, copies=True, needs=SNAPSHOTS)
+CREATE_IMAGE = Operation(
+    Verb.CREATE_IMAGE,
+    MAKE_IMAGE,
+    clean_up=True,
+    copies=True,
+    needs=SNAPSHOTS,
+    after_cancel="as before, without the image",
+)
 CREATE_BACKUP = Operation(
-    Verb.CREATE_BACKUP, (*MAKE_IMAGE, Step("rotate", rotate)), clean_up=True, copies=True, needs=SNAPSHOTS
+    Verb.CREATE_BACKUP,
+    (*MAKE_IMAGE, Step("rotate", rotate)),
+    clean_up=True,
+    copies=True,
+    needs=SNAPSHOTS,
+    after_cancel="as before, without the image; older backups stay",
 )

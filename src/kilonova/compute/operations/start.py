@@ -5,4 +5,11 @@ from kilonova.compute.operation import Operation, Step
 from kilonova.compute.operations.create import define, plug_network, start
 from kilonova.objects.states import Verb
 
-START = Operation(Verb.START, (Step("network", plug_network), Step("define", define), Step("start", start)))
+START = Operation(
+    Verb.START,
+    (
+        Step("network", plug_network),
+        Step("define", define),
+        Step("start", start, no_return="The guest is being started: stop it when the action has ended."),
+    ),
+)

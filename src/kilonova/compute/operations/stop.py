@@ -79,6 +79,14 @@ async def power_off(job: Job) -> None:
 
 STOP = Operation(
     Verb.STOP,
-    (Step("shutdown", shut_down, interruptible=True), Step("power-off", power_off)),
+    (
+        Step("shutdown", shut_down, interruptible=True),
+        Step(
+            "power-off",
+            power_off,
+            no_return="The guest is being powered off: start it when the action has ended.",
+        ),
+    ),
     look=look.at_disks,
+    after_cancel="as before, unless the guest has shut itself down already: then SHUTOFF",
 )

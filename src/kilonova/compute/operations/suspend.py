@@ -20,7 +20,29 @@ async def restore(job: Job) -> None:
     await MEMORY.of(job.tools.driver).resume(job.instance.id)
 
 
-SUSPEND = Operation(Verb.SUSPEND, (Step("save", save, interruptible=True),), needs=MEMORY, look=look.at_disks)
+SUSPEND = Operation(
+    Verb.SUSPEND,
+    (
+        Step(
+            "save",
+            save,
+            interruptible=True,
+            no_return="The memory of the guest is being saved: resume the server when the action has ended.",
+        ),
+    ),
+    needs=MEMORY,
+    look=look.at_disks,
+)
 RESUME = Operation(
-    Verb.RESUME, (Step("network", plug_network), Step("restore", restore, interruptible=True)), needs=MEMORY
+    Verb.RESUME,
+    (
+        Step("network", plug_network),
+        Step(
+            "restore",
+            restore,
+            interruptible=True,
+            no_return="The memory of the guest is being restored: suspend the server again when the action has ended.",
+        ),
+    ),
+    needs=MEMORY,
 )

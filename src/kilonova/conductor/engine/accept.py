@@ -6,6 +6,7 @@ module contains no code for a single verb.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from kilonova.base.errors import InvalidState, NotInThisVersion
@@ -22,11 +23,13 @@ from kilonova.db.readers import instances as read_instances
 from kilonova.db.transaction import Transaction
 from kilonova.db.writers import actions as write_actions
 from kilonova.db.writers import instances as write_instances
-from kilonova.objects.action import Action
+from kilonova.objects.action import Action, Bookkeeping
 from kilonova.objects.ids import ActionId, HostName
 from kilonova.objects.instance import Instance
 from kilonova.objects.states import VERBS, ActionState, Verb
 from kilonova.rpcapi.api_to_conductor import AcceptAction
+
+CANCELLING = "the cleaning up of a cancelled action, which its host has not ended yet: it can be deleted"
 
 
 def accept(
@@ -62,6 +65,7 @@ def accept(
         _supersede(tx, instance, open_actions, request, now)
     write_instances.update(tx, instance.id, now, **columns)
     action = new_action(action_id, instance, request, accepted.params, legs, now)
+    action = replace(action, bookkeeping=Bookkeeping(former=accepted.former))
     write_actions.insert(tx, action, instance.project_id)
     outbox.began(tx, action, outbox.changed(instance, columns), now)
     if transition.immediate:
@@ -102,7 +106,7 @@ def _check(instance: Instance, request: AcceptAction, open_actions: Sequence[Act
         possible = "unshelved or deleted" if instance.is_offloaded else "deleted"
         obstacle = f"vm_state {instance.vm_state}, without a host: it can be {possible}"
     elif open_actions and not transition.preempts and not transition.immediate:
-        obstacle = f"task_state {instance.task_state}"
+        obstacle = f"task_state {instance.task_state}" if instance.task_state else CANCELLING
     if obstacle is not None:
         raise InvalidState(
             f"Cannot '{verb}' instance {instance.id} while it is in {obstacle}",

@@ -38,6 +38,8 @@ def end(tx: Transaction, action: Action, instance: Instance, reported: Outcome, 
     handler = handler_of(action.verb)
     ending = Ending(action, instance, handler.review(tx, action, reported), now)
     state = ActionState.DONE if ending.succeeded else ActionState.FAILED
+    if ending.cancelled:
+        state = ActionState.CANCELLED
     write_actions.end(tx, action.id, now, state, ending.outcome.message, action.legs)
     columns = {**_declared(ending), **handler.ended(tx, ending)}
     quota.charge_difference(tx, None, instance, columns)
@@ -59,10 +61,10 @@ def _declared(ending: Ending) -> dict[str, Any]:
             columns["desired_power"] = target.desired_power
         # The verb declares the end state; the hypervisor's last report shows whether it still holds.
         columns.update(vm_state=observed(target.vm_state, power), fault=None)
-    elif transition.error_on_failure:
+    elif transition.error_on_failure and not ending.cancelled:
         columns.update(vm_state=VmState.ERROR, fault=ending.fault)
     else:  # the instance is what it was; the reason is recorded in the action
-        columns["vm_state"] = observed(instance.vm_state, power)
+        columns.update(vm_state=observed(instance.vm_state, power), fault=instance.fault)
     return columns
 
 

@@ -60,7 +60,9 @@ def _items(
             if instance is None:
                 passed_over.append(action.id)
                 continue
-            item = WorkItem(action.with_leg(replace(action.leg, attempt=attempt)), instance)
+            handed = action.with_leg(replace(action.leg, attempt=attempt))
+            bookkeeping = replace(action.bookkeeping, former=None)
+            item = WorkItem(replace(handed, bookkeeping=bookkeeping), instance)
             size = len(FETCH.reply_form.dump_json(Fetched((item,), ())))
             if size + ROOM > max_payload:
                 limits = {"bytes": size, "max_payload": max_payload}

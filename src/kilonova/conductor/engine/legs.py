@@ -28,6 +28,7 @@ from kilonova.objects.leg import (
     after_failure,
     after_failure_of_host,
     after_success,
+    after_undo,
     current_index,
     failure,
     has_ended,
@@ -76,6 +77,8 @@ def _in_all(legs: Legs, instance: Instance) -> Outcome:
 
 def _after(tx: Transaction, action: Action, outcome: Outcome, now: datetime) -> Legs:
     """The legs after this outcome of the current one."""
+    if outcome.succeeded and action.is_cancelled and action.leg.undoes is not None:
+        return after_undo(action.legs, outcome.power, outcome.read)
     if outcome.succeeded:
         return after_success(action.legs, outcome.power, outcome.read)
     if reschedule.may_move(tx, action, outcome):

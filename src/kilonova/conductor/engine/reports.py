@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from kilonova.conductor.attempts import check_attempt, check_known
+from kilonova.conductor.engine import cancel
+from kilonova.conductor.engine.cancel import before_cancel
 from kilonova.conductor.engine.end import reopen_abandoned
 from kilonova.conductor.engine.legs import Next, end_leg, end_leg_of_deleted
 from kilonova.conductor.engine.reschedule import note_success
@@ -70,6 +72,10 @@ def _finish_open(tx: Transaction, work: Work, report: Finish, new_id: NewId, now
     action, instance, is_deleted = work.action, work.instance, work.is_deleted
     if action.state is ActionState.ABANDONED:  # it was reopened, which has changed its instance
         instance, is_deleted = read_instances.get_known(tx, action.instance_id)
+    instance = before_cancel(action, instance)
+    if report.refused and action.is_cancelled and action.leg.undoes is not None and not is_deleted:
+        cancel.refuse(tx, action, instance, report.message, now)
+        return Next()
     reported = Outcome(report.succeeded, report.power, report.message, report.of_host, report.read)
     outcome = _newest(reported, instance, work.read)
     if is_deleted:

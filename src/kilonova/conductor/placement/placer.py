@@ -16,7 +16,6 @@ from kilonova.base.context import serving
 from kilonova.base.errors import KilonovaError
 from kilonova.base.metrics import Metrics
 from kilonova.base.tasks import Supervisor
-from kilonova.conductor.failpoints import PLACE_BEGIN, PLACE_DONE
 from kilonova.conductor.placement import place
 from kilonova.conductor.placement.place import Look, ReadAll
 from kilonova.conductor.placement.waiting import Patience, Wait
@@ -38,7 +37,7 @@ class Placer:
     def __init__(
         self, tools: Tools, policy: Policy, metrics: Metrics, wake: Callable[[HostName], Awaitable[None]]
     ) -> None:
-        self._db, self._clock, self._failpoints = tools.db, tools.clock, tools.failpoints
+        self._db, self._clock = tools.db, tools.clock
         self._policy, self._metrics, self._wake = policy, metrics, wake
         self._started = self._clock.monotonic()
         self._queue: asyncio.Queue[tuple[ActionRef, Wanted | None]] = asyncio.Queue()
@@ -80,9 +79,7 @@ class Placer:
                     log.exception("placement failed and is retried later", action=action.id)
 
     async def _place(self, action: ActionRef, wanted: Wanted | None) -> None:
-        self._failpoints.hit(PLACE_BEGIN)
         placed = await self._choose(action, wanted)
-        self._failpoints.hit(PLACE_DONE)
         outcome = "waiting" if isinstance(placed, Wait) else "not-placed" if placed is None else "placed"
         self._metrics.placement_ended(outcome)
         if not isinstance(placed, Wait):

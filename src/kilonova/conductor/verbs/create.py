@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from kilonova.conductor import outbox, quota, server_groups
+from kilonova.conductor.verbs.delete import release_from_host
 from kilonova.conductor.verbs.handler import Columns, Ending, VerbHandler
 from kilonova.conductor.verbs.new_action import new_action
 from kilonova.config.quota import QuotaSettings
@@ -14,7 +15,7 @@ from kilonova.db.writers import instances as write_instances
 from kilonova.objects.action_params import CreateParams
 from kilonova.objects.ids import ActionId
 from kilonova.objects.leg import one_leg
-from kilonova.objects.states import Verb
+from kilonova.objects.states import Verb, VmState
 from kilonova.rpcapi.api_to_conductor import AcceptAction, CreateServers
 
 
@@ -46,8 +47,18 @@ def create(
     return list(action_ids[:count])
 
 
-def _ended(_tx: Transaction, ending: Ending) -> Columns:
-    return {"launched_at": ending.now} if ending.succeeded else {}
+def _ended(tx: Transaction, ending: Ending) -> Columns:
+    if ending.succeeded:
+        return {"launched_at": ending.now}
+    return _cancelled(tx, ending) if ending.cancelled else {}
+
+
+def _cancelled(tx: Transaction, ending: Ending) -> Columns:
+    """The instance is in ERROR as after a failure, and nothing of it is on a host."""
+    release_from_host(tx, ending.instance)
+    zone = ending.instance.requested_zone
+    left: Columns = {"host": None, "node": None, "availability_zone": zone, "addresses": ()}
+    return {**left, "vm_state": VmState.ERROR, "fault": ending.fault}
 
 
 HANDLERS: Mapping[Verb, VerbHandler] = {Verb.CREATE: VerbHandler(ended=_ended)}

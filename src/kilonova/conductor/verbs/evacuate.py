@@ -67,7 +67,8 @@ def _ended(tx: Transaction, ending: Ending) -> Columns:
     write_migrations.pass_to(tx, instance.id, status, ending.now)
     if ending.succeeded:
         return {"launched_at": ending.now}
-    if ending.outcome.power is not None or instance.host is None:
+    is_absent = ending.outcome.power is None or ending.cancelled
+    if not is_absent or instance.host is None:
         return {}
     write_hosts.release(tx, instance.host, instance)
     return {"host": None, "node": None}

@@ -19,12 +19,12 @@ from typing import Any
 
 from kilonova.config.quota import QuotaSettings
 from kilonova.db.transaction import Transaction
-from kilonova.objects.action import Action
+from kilonova.objects.action import Action, Former
 from kilonova.objects.action_params import NO_PARAMS, RecordedParams
 from kilonova.objects.guest import ReadMark
 from kilonova.objects.ids import ActionId
 from kilonova.objects.instance import Fault, Instance
-from kilonova.objects.leg import Legs
+from kilonova.objects.leg import Legs, is_undone
 from kilonova.objects.states import PowerState, VmState
 from kilonova.rpcapi.api_to_conductor import AcceptAction
 
@@ -48,10 +48,12 @@ class Acceptance:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The part of the record that the handler decides: changed columns of the instance, and the action's params."""
+    """The part of the record that the handler decides: changed columns of the instance, the action's params, and what a
+    cancel restores."""
 
     columns: Columns = field(default_factory=dict[str, Any])
     params: RecordedParams = NO_PARAMS
+    former: Former | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +83,13 @@ class Ending:
         return self.outcome.succeeded
 
     @property
+    def cancelled(self) -> bool:
+        """Whether it ends as it was cancelled: nothing of its work is left."""
+        return self.action.is_cancelled and not self.succeeded and is_undone(self.action.legs)
+
+    @property
     def power(self) -> PowerState:
-        """The fault that the instance records."""
+        """The power state that the instance records."""
         return PowerState.NOSTATE if self.outcome.power is None else self.outcome.power
 
     @property

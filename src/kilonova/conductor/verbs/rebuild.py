@@ -4,12 +4,15 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
+from pydantic_core import to_jsonable_python
+
 from kilonova.base.errors import NoValidHost
 from kilonova.base.unset import given
 from kilonova.conductor.verbs import fitness
-from kilonova.conductor.verbs.handler import Acceptance, Accepted, Target, VerbHandler
+from kilonova.conductor.verbs.handler import Acceptance, Accepted, Columns, Ending, Target, VerbHandler
 from kilonova.db.transaction import Transaction
 from kilonova.db.writers import hosts as write_hosts
+from kilonova.objects.action import Former
 from kilonova.objects.action_params import RebuildParams
 from kilonova.objects.hardware import needs
 from kilonova.objects.image import ImageRef
@@ -24,7 +27,19 @@ def _accept(tx: Transaction, acceptance: Acceptance) -> Accepted:
     assert isinstance(params, RebuildParams)
     fitness.check_host(tx, instance, needs(instance.flavor, params.image.properties))
     _change_claim(tx, instance, params.image)
-    return Accepted({**given(params.changes), "image": params.image, "rescue_image": None})
+    changes = given(params.changes)
+    former = {name: to_jsonable_python(getattr(instance, name), fallback=dict) for name in changes}
+    return Accepted({**changes, "image": params.image, "rescue_image": None}, former=Former(instance.image, former))
+
+
+def _ended(tx: Transaction, ending: Ending) -> Columns:
+    """After a cancel the record describes the server that is still there."""
+    former, instance = ending.action.bookkeeping.former, ending.instance
+    if not ending.cancelled or former is None:
+        return {}
+    assert instance.host is not None
+    write_hosts.change_claim(tx, instance.host, instance, replace(instance, image=former.image))
+    return {**former.columns, "image": former.image}
 
 
 def _change_claim(tx: Transaction, instance: Instance, image: ImageRef) -> None:
@@ -41,4 +56,4 @@ def _target(instance: Instance, _declared: Target) -> Target:
     return Target(VmState.ACTIVE, PowerState.RUNNING)
 
 
-HANDLERS: Mapping[Verb, VerbHandler] = {Verb.REBUILD: VerbHandler(accept=_accept, target=_target)}
+HANDLERS: Mapping[Verb, VerbHandler] = {Verb.REBUILD: VerbHandler(accept=_accept, target=_target, ended=_ended)}

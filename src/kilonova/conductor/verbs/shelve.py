@@ -98,7 +98,7 @@ def _unshelved(tx: Transaction, ending: Ending) -> Columns:
     assert isinstance(params, UnshelveParams)
     if params.source is not UnshelveSource.OFFLOADED or ending.action.host is None:
         return {}
-    if ending.outcome.power is None:
+    if ending.outcome.power is None or ending.cancelled:
         return _off_host(tx, ending.instance)
     # Parts of it may be on the host: the instance keeps that host, and its claim, until a delete has removed them.
     return {"vm_state": VmState.ERROR, "fault": ending.fault}

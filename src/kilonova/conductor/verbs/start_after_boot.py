@@ -46,18 +46,21 @@ def resume_host(tx: Transaction, host: HostName, new_id: Callable[[], str], now:
 
 
 def resume_after(tx: Transaction, action: Action, new_id: Callable[[], str], now: datetime) -> None:
-    """Start the action's guest if the action was open while its host booted, and the guest should run and is off."""
-    if not action.bookkeeping.open_at_boot:
+    """Start the action's guest if it should run and is off, and the action was open while its host booted, or was
+    cancelled after it had powered the guest off."""
+    if not action.bookkeeping.open_at_boot and not action.is_cancelled:
         return
     host = read_instances.get_known(tx, action.instance_id)[0].host
     if host is None:
         return
     for instance in read_instances.to_run_on_host(tx, host, RESUMED, only=action.instance_id):
         if instance.power_state in _OFF and not read_actions.open_of_instance(tx, instance.id):
-            _start(tx, instance, new_id, now)
+            _start(tx, instance, new_id, now, host_boot=action.bookkeeping.open_at_boot)
 
 
-def _start(tx: Transaction, instance: Instance, new_id: Callable[[], str], now: datetime) -> None:
+def _start(
+    tx: Transaction, instance: Instance, new_id: Callable[[], str], now: datetime, *, host_boot: bool = True
+) -> None:
     context = system_context(f"req-{new_id()}")
     action = Action(
         id=ActionId(new_id()),
@@ -70,7 +73,7 @@ def _start(tx: Transaction, instance: Instance, new_id: Callable[[], str], now: 
         updated_at=now,
         deadline=now + timedelta(seconds=DEADLINE_S),
         legs=one_leg(instance.host, Verb.START),
-        bookkeeping=Bookkeeping(host_boot=True),
+        bookkeeping=Bookkeeping(host_boot=host_boot),
         counted_at=now,
     )
     write_actions.insert(tx, action, instance.project_id)

@@ -95,6 +95,28 @@ def open_of_host(snapshot: Snapshot, host: HostName) -> list[Action]:
     return list(known_actions(snapshot.execute(_OPEN_OF_HOST, {"of_host": host}).mappings()))
 
 
+_NAMED = (
+    sa.select(actions)
+    .where(
+        sa.or_(
+            actions.c.id == sa.bindparam("name"),
+            actions.c.request_id == sa.bindparam("name"),
+            sa.and_(actions.c.instance_id == sa.bindparam("name"), actions.c.state == sa.literal_column("'open'")),
+        )
+    )
+    .order_by(actions.c.started_at, actions.c.id)
+)
+_NAMED_IN_PROJECT = _NAMED.where(actions.c.instance_project == sa.bindparam("of_project"))
+
+
+def named(snapshot: Snapshot, name: str, project_id: str | None) -> list[Action]:
+    """The action with this id, those of the request with this id, or the open one of the instance with this id, the
+    oldest first; with a project, only of its instances."""
+    if project_id is None:
+        return ACTIONS.load_all(snapshot.execute(_NAMED, {"name": name}))
+    return ACTIONS.load_all(snapshot.execute(_NAMED_IN_PROJECT, {"name": name, "of_project": project_id}))
+
+
 @single_statement
 def unplaced(snapshot: Snapshot) -> list[ActionRef]:
     """Open actions that need a host and have none yet."""
@@ -143,7 +165,7 @@ def abandoned(snapshot: Snapshot, host: HostName) -> list[Action]:
 
 def not_done(snapshot: Snapshot, instance_id: InstanceId) -> list[Action]:
     """Actions of an instance that ended without success."""
-    states = (ActionState.FAILED, ActionState.SUPERSEDED, ActionState.ABANDONED)
+    states = (ActionState.FAILED, ActionState.SUPERSEDED, ActionState.CANCELLED, ActionState.ABANDONED)
     query = sa.select(actions).where(actions.c.instance_id == instance_id, actions.c.state.in_(states))
     return ACTIONS.load_all(snapshot.execute(query))
 

@@ -184,6 +184,14 @@ def process_of(snapshot: Snapshot, host: HostName) -> HostProcess | None:
     return None if row is None else HostProcess(*row)
 
 
+_VERSION = sa.select(services.c.version).where(services.c.host == sa.bindparam("of_host"), services.c.binary == COMPUTE)
+
+
+def version_of(snapshot: Snapshot, host: HostName) -> int | None:
+    """The code version of a host; None for an unknown host."""
+    return snapshot.execute(_VERSION, {"of_host": host}).scalar()
+
+
 _STATE = sa.select(services.c.up, services.c.forced_down).where(
     services.c.host == sa.bindparam("of_host"), services.c.binary == COMPUTE
 )

@@ -40,7 +40,11 @@ class FakeCalls:
     ) -> AsyncGenerator[None, None]:
         """A call whose work is the block."""
         fail_after = await self._enter(name, instance_id, changes=changes)
-        yield
+        try:
+            yield
+        finally:
+            if changes and instance_id is not None:
+                self.hypervisor.changed(instance_id)
         if fail_after is not None:
             raise fail_after
 
@@ -51,6 +55,7 @@ class FakeCalls:
             self.hypervisor.do_later(instance_id, fail_after.late_s, work)
         else:
             work()
+            self.hypervisor.changed(instance_id)
         if fail_after is not None:
             raise fail_after
 

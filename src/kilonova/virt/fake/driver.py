@@ -154,7 +154,7 @@ class FakeDriver(ComputeDriver):
                 guest.local_disks.clear()
                 guest.kept_ephemeral.clear()
                 guest.snapshots.clear()
-                guest.console.clear()
+                guest.console = b""
                 self._calls.forget_if_empty(instance_id)
 
     async def ensure_config_drive(self, instance: Instance, files: Mapping[str, bytes]) -> None:
@@ -175,7 +175,7 @@ class FakeDriver(ComputeDriver):
     async def console_output(self, instance_id: InstanceId, max_bytes: int) -> bytes:
         async with self._calls.call("console_output", instance_id, changes=False):
             guest = self._calls.found(instance_id)
-            return bytes(guest.console[-max_bytes:]) if guest is not None and max_bytes > 0 else b""
+            return guest.console[-max_bytes:] if guest is not None and max_bytes > 0 else b""
 
     # -- domains -----------------------------------------------------------------------------------------------------
 

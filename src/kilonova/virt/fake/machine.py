@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from pydantic import ConfigDict
+
 from kilonova.base.errors import HypervisorError, OutcomeUnknown
 from kilonova.objects.guest import NOT_RESPONDING, RECONNECTED, GuestEvent, GuestState
 from kilonova.objects.ids import InstanceId
@@ -56,8 +58,10 @@ OFF = "The guest is no longer running."
 
 
 @dataclass(slots=True)
-class FakeGuest:
-    """All parts of one guest on its host."""
+class FakeParts:
+    """The parts of one guest that outlive the process of its host."""
+
+    __pydantic_config__ = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
 
     base: BaseImage | None = None
     rescue: BaseImage | None = None
@@ -79,13 +83,19 @@ class FakeGuest:
     power: PowerState = PowerState.SHUTDOWN
     reason: str = ""
     start_token: str | None = None
-    console: bytearray = field(default_factory=bytearray)
+    console: bytes = b""
     starts: int = 0
     frozen: bool = False
-    session: ConsoleBuffer | None = None
-    screens: list[Screen] = field(default_factory=list[Screen])
     pressed: int = 0
     """The number of keys that were pressed: the picture on the screen depends on it."""
+
+
+@dataclass(slots=True)
+class FakeGuest(FakeParts):
+    """All parts of one guest on its host."""
+
+    session: ConsoleBuffer | None = None
+    screens: list[Screen] = field(default_factory=list[Screen])
 
     @property
     def saved(self) -> bool:
@@ -140,6 +150,10 @@ class FakeGuest:
         return all(disk is None for disk in disks) and not self.network and self.definition is None
 
 
+def _unnoticed(_instance_id: InstanceId) -> None:
+    """The `changed` of a machine in memory."""
+
+
 @dataclass(slots=True)
 class FakeHypervisor:
     """The machine below a FakeDriver.  The same machine under the next driver is a restart of the service while its
@@ -156,6 +170,8 @@ class FakeHypervisor:
     drivers: list[Listener] = field(default_factory=list[Listener])
     late: dict[InstanceId, asyncio.Future[None]] = field(default_factory=dict[InstanceId, asyncio.Future[None]])
     """For each guest, the end of its cut-off call that was not executed yet."""
+    changed: Callable[[InstanceId], None] = _unnoticed
+    """Called after each change of a guest's parts, before the call that changed them returns."""
 
     def do_later(self, instance_id: InstanceId, late_s: float, work: Callable[[], None]) -> None:
         """Execute `work` in so many seconds, whether or not the process that requested it still exists."""
@@ -169,6 +185,7 @@ class FakeHypervisor:
             done.set_result(None)
             with contextlib.suppress(HypervisorError):  # no caller receives a refusal
                 work()
+            self.changed(instance_id)
 
         loop.call_later(late_s, happen)
 
@@ -187,6 +204,7 @@ class FakeHypervisor:
             )
         elif power not in (PowerState.RUNNING, PowerState.PAUSED):
             guest.switch_off()
+        self.changed(instance_id)
         self.emit(GuestEvent(instance_id, "lifecycle", reason))
 
     def emit(self, event: GuestEvent) -> None:

@@ -6,7 +6,7 @@ import { request } from "./client.js";
  * @typedef {object} ListedAction
  * @property {string} id
  * @property {string} action
- * @property {"open" | "done" | "failed" | "superseded" | "abandoned"} state
+ * @property {"open" | "done" | "failed" | "superseded" | "cancelled" | "abandoned"} state
  * @property {string} server_id
  * @property {string} server_name
  * @property {boolean} server_deleted
@@ -37,3 +37,8 @@ export const list = async (wanted) => (await request("ui", "GET", "/api/actions"
  */
 export const why = async (id, requestId) =>
   (await request("ui", "GET", `/api/servers/${encodeURIComponent(id)}/why`, { query: { request_id: requestId } })).data.why;
+
+/** @typedef {{ id: string, action: string, server_id: string, result: "cancelled" | "continues" | "cleaning-up" | "ended", message: string | null }} Cancelled */
+
+/** Cancel the action in progress on a server. @param {string} id of the server @returns {Promise<Cancelled[]>} */
+export const cancel = async (id) => (await request("compute", "POST", "/kilonova/cancel", { body: { cancel: { id } } })).data.cancel.actions;

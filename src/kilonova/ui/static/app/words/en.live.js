@@ -3,6 +3,12 @@
 
 export const live = {
   "actions.action": "Action",
+  "actions.cancel": "Cancel",
+  "actions.cancel.of": "Cancel: {action}",
+  "actions.cancel.continues": "It is too late to cancel: {action}",
+  "actions.cancel.done": "Cancelled: {action}",
+  "actions.cancel.ended": "Ended before it could be cancelled: {action}",
+  "actions.cancel.refused": "Not cancelled: {action}",
   "actions.clear": "Show all actions",
   "actions.deleted": "(deleted)",
   "actions.earlier": "Earlier",
@@ -32,6 +38,7 @@ export const live = {
   "outcome.done": "Done",
   "outcome.failed": "Failed",
   "outcome.superseded": "Superseded by a delete",
+  "outcome.cancelled": "Cancelled",
   "outcome.abandoned": "Abandoned with its host",
 
   "request.power-update": "Change of the guest",

@@ -11,7 +11,8 @@ import { isAdmin } from "../../state/session.js";
 import { useWatched } from "../../state/watched.js";
 import { t, time } from "../../words/index.js";
 import { lasted, ofServer, Outcome, ServerLink } from "./columns.js";
-import { actionName, Steps, userName } from "./steps.js";
+import { actionName, userName } from "./names.js";
+import { Steps } from "./steps.js";
 
 /** @typedef {import("../../api/actions.js").ListedAction} Listed */
 

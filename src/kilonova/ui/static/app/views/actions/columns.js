@@ -5,12 +5,13 @@ import { Badge } from "../../parts/badge.js";
 import { link } from "../../router.js";
 import { projectName } from "../../state/resources.js";
 import { age, duration, known, t, time } from "../../words/index.js";
-import { actionName, userName } from "./steps.js";
+import { Cancel } from "./cancel.js";
+import { actionName, userName } from "./names.js";
 
 /** @typedef {import("../../api/actions.js").ListedAction} Listed */
 
 /** @type {Record<string, import("../../parts/badge.js").Tone>} */
-const TONES = { open: "busy", done: "good", superseded: "attention" };
+const TONES = { open: "busy", done: "good", superseded: "attention", cancelled: "attention" };
 
 /** @param {{ action: Listed }} props */
 export const Outcome = ({ action }) => html`<${Badge} tone=${TONES[action.state] ?? "bad"} text=${known(`outcome.${action.state}`, action.state)} />`;
@@ -34,7 +35,7 @@ export const lasted = (action) => (action.ended_at ? duration(action.started_at,
  */
 export const columns = (withProject, withHost) => [
   { key: "action", title: t("actions.action"), rank: 1, cell: (row) => html`<a class="name" href=${link(`/actions/${row.server_id}/${encodeURIComponent(row.request_id)}`)}>${actionName(row.action)}</a>` },
-  { key: "state", title: t("actions.outcome"), rank: 1, cell: (row) => html`<${Outcome} action=${row} />` },
+  { key: "state", title: t("actions.outcome"), rank: 1, cell: (row) => html`<${Outcome} action=${row} />${row.state === "open" && html` <${Cancel} id=${row.server_id} action=${row.action} />`}` },
   { key: "server", title: t("actions.server"), rank: 1, cell: (row) => html`<${ServerLink} action=${row} />` },
   { key: "start", title: t("actions.start"), rank: 2, cell: (row) => html`<time datetime=${row.started_at} title=${time(row.started_at)}>${t("ago", { age: age(row.started_at) })}</time>` },
   { key: "lasted", title: t("actions.lasted"), rank: 3, numeric: true, cell: lasted },

@@ -13,7 +13,7 @@ import { isAdmin, seesAll } from "../../state/session.js";
 import { useWatched } from "../../state/watched.js";
 import { t } from "../../words/index.js";
 import { columns } from "./columns.js";
-import { actionName } from "./steps.js";
+import { actionName } from "./names.js";
 
 /** @typedef {import("../../api/actions.js").ListedAction} Listed */
 

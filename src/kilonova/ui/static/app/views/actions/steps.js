@@ -5,19 +5,13 @@ import * as api from "../../api/servers.js";
 import { html } from "../../html.js";
 import { Copy } from "../../parts/copy.js";
 import { Failure, Loading } from "../../parts/page.js";
-import { subject } from "../../state/session.js";
 import { useWatched } from "../../state/watched.js";
 import { duration, known, t } from "../../words/index.js";
+import { Cancel } from "./cancel.js";
 import { Placement } from "./why.js";
 
 /** A step has no event. */
 const LOOK_MS = 2000;
-
-/** @param {string} id of a user */
-export const userName = (id) => (id === subject.value?.user.id ? subject.value.user.name : id);
-
-/** @param {string} verb */
-export const actionName = (verb) => known(`request.${verb}`, verb);
 
 /**
  * @param {{ id: string, request: string, isRunning: boolean, also: unknown[] }} props
@@ -31,13 +25,14 @@ export function Steps({ id, request, isRunning, also }) {
     return () => clearInterval(timer);
   }, [id, request, isRunning]);
   if (!value.value) return error.value ? html`<${Failure} error=${error.value} again=${read} />` : html`<${Loading} />`;
-  const { events = [], message } = value.value;
+  const { action, events = [], message } = value.value;
   const isAtStep = events.some((step) => step.details && message?.includes(step.details));
   return html`
     <div class="steps">
       ${message && !isAtStep && html`<p>${message}</p>`}
       <ol aria-label=${t("request.steps")}>${events.map((step) => html`<${Step} key=${step.event + step.start_time} step=${step} />`)}</ol>
       ${events.length === 0 && html`<p class="dim">${t("request.noSteps")}</p>`}
+      ${isRunning && html`<p><${Cancel} id=${id} action=${action} /></p>`}
       <${Placement} id=${id} request=${request} also=${also} />
       <p class="dim"><span class="mono">${request}</span><${Copy} text=${request} label=${t("request.copy")} /></p>
     </div>`;

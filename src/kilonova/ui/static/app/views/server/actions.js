@@ -7,7 +7,8 @@ import { Badge } from "../../parts/badge.js";
 import { Failure, Loading } from "../../parts/page.js";
 import { useWatched } from "../../state/watched.js";
 import { age, duration, t, time } from "../../words/index.js";
-import { actionName, Steps, userName } from "../actions/steps.js";
+import { actionName, userName } from "../actions/names.js";
+import { Steps } from "../actions/steps.js";
 
 /** @typedef {import("../../api/servers.js").Action} Action */
 /** @typedef {import("../../api/servers.js").Server} Server */
