@@ -159,7 +159,6 @@ class Cloud:
     state: Path
     tasks: Supervisor
     hosts: dict[str, Host] = field(default_factory=dict)
-    clones: list[Host] = field(default_factory=list)
     conductors: list[Process] = field(default_factory=list)
     defects: list[str] = field(default_factory=list)
 
@@ -213,12 +212,12 @@ class Cloud:
                 del exc
                 await clock.sleep(1)
 
-    def add_host(self, name: str, identity: str = "") -> Host:
-        """A host that starts now.  With an `identity` its disk is a copy of that other host's."""
+    def add_host(self, name: str) -> Host:
+        """A host that starts now."""
         machine = Machine(vcpus=64, memory_mib=256 * 1024, disk_gib=4096)
         machine.name, machine.ledger = name, self.ledger
         machine.before_call = self._call
-        body: Body = lambda process, stack: self._host(host, identity or name, process, stack)  # noqa: E731
+        body: Body = lambda process, stack: self._host(host, process, stack)  # noqa: E731
         host = Host(name, machine, Process(f"host-{name}", body, self))
         host.process.start()
         return host
@@ -229,13 +228,13 @@ class Cloud:
             await gate.passed()
         return await self.weather.of_call()
 
-    async def _host(self, host: Host, identity: str, process: Process, stack: AsyncExitStack) -> None:
+    async def _host(self, host: Host, process: Process, stack: AsyncExitStack) -> None:
         name, clock = host.name, process.clock
         bus = await stack.enter_async_context(GatedBus(self.hub, self.clock, process.gate, process.is_cut_off))
         manager = ComputeManager(
             HostIdentity(
-                HostName(identity),
-                f"node-{identity}",
+                HostName(name),
+                f"node-{name}",
                 f"boot-{name}-{host.boots}",
                 self.clock.new_id(),
                 f"state-{name}",

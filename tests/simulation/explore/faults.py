@@ -175,26 +175,6 @@ async def _lost(scene: Scene, random: Random) -> None:
     await _off(scene, host, 3 * LONGEST_S)
 
 
-async def _cloned(scene: Scene, random: Random) -> None:
-    """A machine starts with a copy of the host's disk, while the host lives.  Its process is refused, and an operator
-    switches it off: at the latest when nothing would keep it from being the host."""
-    cloud, host = scene.cloud, scene.host(random)
-    if not _is_well(host):
-        return
-    scene.note(f"a clone of host {host.name} starts")
-    clone = cloud.add_host(f"clone-of-{host.name}-{len(cloud.clones)}", identity=host.name)
-    cloud.clones.append(clone)
-    await cloud.until(lambda: not _is_well(host), within_s=random.uniform(1, LONGEST_S), every_s=0.2)
-    await clone.process.kill()
-    clone.machine.lose_power()
-    clone.off = True
-    scene.note(f"the clone of host {host.name} is switched off")
-
-
-def _is_well(host: Host) -> bool:
-    return not host.off and host.process.lives and not host.process.cut_off and not host.process.gate.frozen
-
-
 async def _away(scene: Scene, random: Random) -> None:
     machine = scene.host(random).machine
     if machine.away is not None:
@@ -267,7 +247,6 @@ FAULTS: Mapping[str, Fault] = {
     "a host reboots": _reboots,
     "a host loses power": _loses_power,
     "a host is lost for good": _lost,
-    "a host is cloned": _cloned,
     "driver calls fail": _window("driver_fails", (0.02, 0.3)),
     "driver calls fail after their work": _window("driver_lies", (0.05, 0.3)),
     "driver calls are cut off": _window("driver_cuts_off", (0.05, 0.3)),

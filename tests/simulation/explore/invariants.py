@@ -245,10 +245,12 @@ def _wrong_power(row: Row, guest: Guest) -> str:
 
 
 def _leaves_parts(row: Row) -> bool:
-    """Whether the action reports that it left parts behind, or an operator interrupted it for good."""
+    """Whether the action reports that it left parts behind, stopped half-way (it can be requested again), or was
+    interrupted for good by an operator."""
     message = row["message"] or ""
     unclean = "could not be removed" in message or "was not undone" in message
-    return unclean or row["state"] == ActionState.ABANDONED
+    halfway = row["state"] == ActionState.FAILED and row["verb"] in (Verb.CONFIRM_RESIZE, Verb.REVERT_RESIZE)
+    return unclean or halfway or row["state"] == ActionState.ABANDONED
 
 
 def _wrong_disks(row: Row, guest: Guest) -> str:

@@ -48,7 +48,6 @@ FAULTS: Mapping[str, int] = {
     "a host reboots": 3,
     "a host loses power": 2,
     "a host is lost for good": 1,
-    "a host is cloned": 1,
     "driver calls fail": 3,
     "driver calls fail after their work": 3,
     "driver calls are cut off": 3,

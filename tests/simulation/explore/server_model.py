@@ -82,7 +82,7 @@ def _next(state: State) -> frozenset[State]:
             found |= {state._replace(task=task) for task in _PLACING}
         if state.task is TaskState.UNSHELVING and state.vm is V.SHELVED_OFFLOADED:
             found.add(state._replace(task=TaskState.SPAWNING))
-        if _verb(state) is not Verb.DELETE and state.vm is not V.ERROR:
+        if _verb(state) is not Verb.DELETE:
             found |= {State(V.ERROR, None, state.locked), State(V.ERROR, None, state.locked, (state.vm, state.task))}
     found.discard(state)
     return frozenset(found)

@@ -75,7 +75,7 @@ def _row(row: Any) -> Row:
 def truth_of(scene: Scene) -> Truth:
     """Everything that the invariants compare."""
     cloud, rows = scene.cloud, scene.cloud.observer.rows
-    machines = [*cloud.hosts.values(), *cloud.clones]
+    machines = list(cloud.hosts.values())
     guests = [
         Guest(
             host.name,
