@@ -15,8 +15,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from lab import simulation_score
 from lab.common import TOP, VENV, environment
-from lab.mutant import Edit, Mutant, one
+from lab.mutant import AnchorLost, Edit, Mutant, changed, one
 from lab.mutants_of_actions import MUTANTS_OF_ACTIONS
 from lab.mutants_of_api_processes import MUTANTS_OF_API_PROCESSES
 from lab.mutants_of_cancel import MUTANTS_OF_CANCEL
@@ -293,12 +294,11 @@ def run(mutant: Mutant, scratch: Path) -> tuple[bool, str]:
     copy = scratch / "src"
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(TOP / "src", copy, ignore=shutil.ignore_patterns("__pycache__"))
-    for edit in mutant.edits:
-        path = copy / "kilonova" / edit.file
-        text = path.read_text() if path.exists() else ""
-        if text.count(edit.anchor) != 1:
-            return False, f"mechanism not present: {edit.file} has its anchor {text.count(edit.anchor)} times"
-        path.write_text(text.replace(edit.anchor, edit.instead))
+    try:
+        for file, text in changed(mutant.edits, copy / "kilonova").items():
+            (copy / "kilonova" / file).write_text(text)
+    except AnchorLost as exc:
+        return False, f"mechanism not present: {exc}"
     if not (TOP / mutant.test.partition("::")[0]).exists():
         return False, "the test is not there"
     path = f"{VENV / 'bin'}:{os.environ.get('PATH', '/usr/bin:/bin')}:/usr/sbin:/sbin"
@@ -328,8 +328,15 @@ def main() -> int:
     """Exit status 1 when a mutant survived or could not be made."""
     parser = argparse.ArgumentParser(prog="make mutants", description="Take mechanisms away; tests must turn red.")
     parser.add_argument("--only", default="", metavar="WORD", help="mutants whose name contains it")
-    only = parser.parse_args().only
-    survived = 0
+    parser.add_argument(
+        "--simulation",
+        nargs=argparse.REMAINDER,
+        help="plant defects that the simulation must find (it has its own --help)",
+    )
+    given = parser.parse_args()
+    if given.simulation is not None:
+        return simulation_score.main(given.simulation)
+    only, survived = given.only, 0
     with tempfile.TemporaryDirectory(prefix="km-") as scratch:
         for mutant in MUTANTS:
             if only in mutant.name:

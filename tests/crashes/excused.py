@@ -8,6 +8,7 @@ _GONE = "a host that is given up: tests/simulation/test_gone.py"
 _STORES = "several image stores: tests/live/test_fleet_images.py"
 _DOWN = "a host that is silent: tests/simulation/test_conductors.py"
 _CLOCK = "time that passes, or a clock that jumps: tests/unit/conductor/test_deadlines.py"
+_PURGE = "records that are old, or too many: tests/unit/conductor/test_housekeeping.py"
 _FLEET = "only processes of a fleet do it"
 
 ANYWHERE: Mapping[str, str] = {
@@ -28,7 +29,12 @@ ANYWHERE: Mapping[str, str] = {
     "expire": _CLOCK,
     "forget_reports": _CLOCK,
     "move_windows": _CLOCK,
-    "purge": _CLOCK,
+    "purge_servers": _PURGE,
+    "purge_actions": _PURGE,
+    "purge_expired": _PURGE,
+    "remove_purged_rows": _PURGE,
+    "give_back_space": _PURGE,
+    "cancel": "a cancel in each step of each verb: tests/simulation/test_cancel.py",
     "classify_guests": "a guest without a server; it only reads: tests/live/test_verify.py",
     "mend_host": "damage on a host: tests/live/test_verify.py",
     "heartbeat": "a host of version 1: tests/live/test_rolling.py",

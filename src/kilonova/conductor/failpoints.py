@@ -4,7 +4,7 @@
 from dataclasses import replace
 
 from kilonova.conductor import idempotency, image_stores, images, server_edits, signing_keys
-from kilonova.conductor.engine import accept, hand_out, reports
+from kilonova.conductor.engine import accept, cancel, hand_out, reports
 from kilonova.conductor.host_endpoint import HostEndpoint
 from kilonova.conductor.hosts import adoption, conflicts, forgotten, guests, processes, register
 from kilonova.conductor.hosts import reports as service_reports
@@ -12,6 +12,7 @@ from kilonova.conductor.placement import place
 from kilonova.conductor.tools import Tools
 from kilonova.conductor.verify import database as verify_database
 from kilonova.conductor.watch import auto_confirm, deadlines, offload
+from kilonova.db import space
 from kilonova.db.breakable import BreakableDatabase, Names, of_writes
 from kilonova.db.writers import liveness, notifications, purge, rounds
 
@@ -19,6 +20,7 @@ TRANSACTIONS: Names = {
     # of requests
     idempotency.create: "create",
     accept.accept: "accept",
+    cancel.cancel: "cancel",
     place.place: "place",
     server_edits.edit_metadata: "edit_metadata",
     # of hosts
@@ -60,7 +62,11 @@ TRANSACTIONS: Names = {
     deadlines.move_windows_once: "move_windows",
     service_reports.report: "report_service",
     service_reports.forget_old: "forget_reports",
-    purge.purge_deleted: "purge",
+    purge.purge_servers: "purge_servers",
+    purge.purge_actions: "purge_actions",
+    purge.purge_expired: "purge_expired",
+    purge.remove_rows: "remove_purged_rows",
+    space.give_back: "give_back_space",
 }
 """Each transaction of the conductor, with its name.  Those that are the whole of a method are `edit` (breakable.EDIT);
 tests/unit/conductor/test_failpoints.py finds a missing one."""
