@@ -95,7 +95,7 @@ DEFECTS_OF_STEPS: Sequence[Defect] = (
         "the copy of a snapshot stays",
         "Each snapshot leaves a copy of the disk on the host.",
         "compute/operations/snapshot.py",
-        '    Step("remove-copy", remove_copy),\n',
+        '    Step("remove-copy", remove_copy, no_return="The image is complete."),\n',
         "",
     ),
     defect(

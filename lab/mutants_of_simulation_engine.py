@@ -83,8 +83,8 @@ DEFECTS_OF_ENGINE: Sequence[Defect] = (
         "the state after a failure is the old one",
         "After a stop that failed and yet stopped the guest the server shows ACTIVE, and no later read corrects it.",
         END,
-        '        columns["vm_state"] = observed(instance.vm_state, power)\n',
-        '        columns["vm_state"] = instance.vm_state\n',
+        "        columns.update(vm_state=observed(instance.vm_state, power), fault=instance.fault)\n",
+        "        columns.update(vm_state=instance.vm_state, fault=instance.fault)\n",
     ),
     defect(
         "an outcome leaves no mark of its read",

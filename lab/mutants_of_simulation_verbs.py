@@ -111,14 +111,14 @@ DEFECTS_OF_VERBS: Sequence[Defect] = (
         "an unshelve that failed is offloaded again, whatever it left",
         "Parts of the guest stay on a host that the record does not name; the next unshelve runs elsewhere.",
         SHELVE,
-        "    if ending.outcome.power is None:\n",
+        "    if ending.outcome.power is None or ending.cancelled:\n",
         "    if not ending.succeeded:\n",
     ),
     defect(
         "an evacuation that failed leaves its host, whatever it left there",
         "The server can be evacuated again to a third host while a guest of it is on the second one.",
         "conductor/verbs/evacuate.py",
-        "    if ending.outcome.power is not None or instance.host is None:\n",
+        "    if not is_absent or instance.host is None:\n",
         "    if instance.host is None:\n",
     ),
     defect(
