@@ -35,7 +35,7 @@ ON_BOTH_DATABASES = frozenset(
 )
 """Modules whose tests run once on SQLite and once on PostgreSQL.  For the others see tests/postgres.py."""
 
-LIMIT_S = 60
+LIMIT_S = 180
 """The longest time of a test that is a coroutine."""
 
 

@@ -35,7 +35,7 @@ def run(main: Coroutine[Any, Any, T]) -> T:
     return asyncio.run(bounded())
 
 
-async def until(true: Callable[[], bool], limit_s: float = 20.0) -> None:
+async def until(true: Callable[[], bool], limit_s: float = 120.0) -> None:
     """Wait for what another thread or process brings about."""
     async with asyncio.timeout(limit_s):
         while not true():  # noqa: ASYNC110 - nobody could set an event

@@ -133,7 +133,7 @@ class NatsBuses:
 Buses = MemoryBuses | NatsBuses
 
 
-def run(test: Callable[[], Awaitable[None]], *, within_s: float = 30.0) -> None:
+def run(test: Callable[[], Awaitable[None]], *, within_s: float = 180.0) -> None:
     """Run a test's coroutine to its end."""
 
     async def body() -> None:

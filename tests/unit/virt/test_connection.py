@@ -94,7 +94,7 @@ def test_absent_at_start_it_comes_up_with_its_daemon(daemon: PrivateLibvirtd) ->
             await until(lambda: driver.connection.host.opens > 2)
             assert (await outcome(driver.guest_states()))[1] < 0.05
             daemon.start()
-            await until(lambda: virtapi.in_service, 5)
+            await until(lambda: virtapi.in_service)
             assert await driver.guest_states() == {}
         told = [payload for kind, payload in virtapi.errors if kind == "compute.libvirt.error"]
         assert len(told) == 1
@@ -275,7 +275,7 @@ def test_a_daemon_frozen_before_the_start_holds_one_thread_per_lane(daemon: Priv
                 assert driver.connection.threads.abandoned == 3  # control, host and liveness
                 assert len(virtapi.errors) == 1
                 daemon.thaw()
-                await until(lambda: virtapi.in_service, 5)
+                await until(lambda: virtapi.in_service)
                 assert driver.connection.threads.abandoned == 0
         finally:
             daemon.thaw()
