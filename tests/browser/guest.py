@@ -22,6 +22,8 @@ ONLY_KEYS = """awk '$9 == "0001" {print $10, $11}'"""
 """Of the records of 24 bytes, as words of 16 bits: the code and the value of events of keys."""
 END = 88
 """F12: nothing that a test types has it."""
+PRESSED, REPEATED = 1, 2
+"""Values of an event of a key (Linux input protocol)."""
 
 AT_ONCE_S = 0.05
 """The console sends the output of a guest in small pieces: they are read together."""
@@ -81,7 +83,7 @@ class Shell:
         self.run("echo 0 >/proc/sys/kernel/ctrl-alt-del; { sleep 3600 & }; echo $! >/proc/sys/kernel/cad_pid")
 
     def events(self) -> Sequence[Event]:
-        """The keys since `listen`, to the end key, which is waited for."""
+        """The keys since `listen`, to the end key, which is waited for.  (A key that a slow guest repeats is one.)"""
         found: list[tuple[int, int]] = []
 
         def ended() -> bool:
@@ -91,7 +93,7 @@ class Shell:
             return (END, 0) in found
 
         wait_for(ended)
-        return [(code, value > 0) for code, value in found if code != END]
+        return [(code, value == PRESSED) for code, value in found if code != END and value != REPEATED]
 
 
 @contextmanager
