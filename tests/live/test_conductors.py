@@ -93,7 +93,7 @@ def test_a_conductor_that_dies_while_it_places_is_replaced_by_the_other(
     fleet.use(postgres.url)
     first, second = conductor(fleet, "c1"), conductor(fleet, "c2")
     try:
-        first.start(env={"KILONOVA_FAILPOINTS": "conductor.place.begin=kill"}).ready()
+        first.start(env={"KILONOVA_FAILPOINTS": "write.place.begin=kill"}).ready()
         second.start().ready()
         fleet.compute.start().ready()
         instances = create_many(fleet, 6)

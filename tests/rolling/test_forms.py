@@ -27,6 +27,7 @@ NOT_READ_BY_THE_PREVIOUS = {
     "accept_action request.params: none of the forms reads EvacuateRequest": "An older conductor refuses the request.",
     "fetch reply.items[].action.verb: evacuate is not read": _EVACUATION,
     "fetch reply.items[].action.params: none of the forms reads EvacuateParams": _EVACUATION,
+    "fetch reply.items[].action.state: cancelled is not read": "Work that an older host has begun is not cancelled.",
 }
 """What the previous release does not read of today's messages, and why that does no harm."""
 
