@@ -70,7 +70,7 @@ function Typing({ plan, done }) {
 }
 
 /** @param {Viewer} viewer @returns {import("./typing.js").Keyboard} */
-const keyboardOf = (viewer) => ({ sendKey: (keysym, code, down) => viewer.sendKey(keysym, code, down), capsLock: () => viewer._remoteCapsLock });
+const keyboardOf = (viewer) => ({ sendKey: (keysym, code, down) => viewer.sendKey(keysym, code, down), capsLock: () => viewer._remoteCapsLock, forgetCapsLock: () => (viewer._remoteCapsLock = null) });
 
 /** Errors of a text that the layout cannot type. @param {import("../../parts/form.js").Values} values @returns {Record<string, string>} */
 function untypable({ text, layout }) {

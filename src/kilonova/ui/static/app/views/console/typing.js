@@ -9,6 +9,7 @@ import { KEYS, LAYOUTS } from "./layouts.js";
  * @typedef {object} Keyboard
  * @property {(keysym: number, code: string, down: boolean) => void} sendKey
  * @property {() => boolean | null} capsLock whether its lamp is lit, as the guest has set it; null when the server does not report it
+ * @property {() => void} forgetCapsLock `capsLock` is null until the next report
  */
 
 /** A keyboard of a PC keeps 16 bytes that the guest has not read, and drops further ones without a word (QEMU: hw/input/ps2.c). */
@@ -92,6 +93,7 @@ const bytes = (strokes) => strokes.reduce((sum, { code }) => sum + (code === "Al
  * @param {{ signal: AbortSignal, tell: (characters: number) => void, unread: string }} how `unread`: the sentence of that error
  */
 export async function type(keyboard, all, { signal, tell, unread }) {
+  signal.addEventListener("abort", () => void settle(keyboard), { once: true });
   if (keyboard.capsLock()) tap(keyboard);
   const answers = keyboard.capsLock() !== null && (await hasRead(keyboard, FIRST_ANSWER_MS, signal));
   let done = 0;
@@ -125,6 +127,19 @@ async function hasRead(keyboard, most, signal) {
     if (!signal.aborted) back();
   }
   return isLit && becomes(() => keyboard.capsLock() === false, most, signal);
+}
+
+/**
+ * Until the guest has turned the lamp off after a cancelled paste, a report that it is lit is out of date: the viewer would press Caps
+ * Lock before the user's next key, to turn it off once more.
+ * @param {Keyboard} keyboard
+ */
+async function settle(keyboard) {
+  const begun = Date.now();
+  do {
+    keyboard.forgetCapsLock();
+    await pause(LOOK_MS);
+  } while (keyboard.capsLock() !== false && Date.now() - begun < FIRST_ANSWER_MS);
 }
 
 /** @param {Keyboard} keyboard */
