@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import httpx
 
@@ -53,7 +53,7 @@ from kilonova.objects.examination import ReportedFinding
 from kilonova.objects.ids import HostName
 from kilonova.objects.quota import Usage, usage_of
 from kilonova.objects.states import Verb
-from kilonova.rpc.bus import Handler
+from kilonova.rpc.bus import Bus, Handler
 from kilonova.rpc.memory import MemoryBus, MemoryHub
 from kilonova.rpcapi.caller import Caller
 from kilonova.virt.fake import FakeDriver
@@ -282,25 +282,7 @@ class World:
         """The API and a client of it."""
         bus = await stack.enter_async_context(MemoryBus(self.hub, self.clock))
         tokens = TokenMinter(OneKey(b"s" * 48), self.clock, 1e6)
-        deps = ApiDeps(
-            db=self.db,
-            rpc=Caller(bus, self.clock),
-            tokens=tokens,
-            token_revalidation=TokenRevalidationCache(self.db, self.clock),
-            policy=Policy(RULES, self.settings.oslo_policy),
-            passwords=Passwords(self.workers),
-            login_limits=LoginLimits(self.clock, Metrics(), (), self._tasks),
-            images=OwnStore(self.store),
-            clock=self.clock,
-            settings=self.settings.api,
-            quotas=self.settings.quota,
-            console=self.settings.console,
-            console_ttl_s=600,
-            consoles=NoConsoles(),
-            disk_space=DiskSpace(self.state, self.workers, self.db, self._tasks),
-            metrics=Metrics(),
-            ready=lambda: (True, ""),
-        )
+        deps = api_deps(self, self.db, bus, tokens, self._tasks)
         token, _ = tokens.mint(Subject("u1", "admin", "p1", "admin", ("admin", "member", "reader")), ("password",))
         headers = {"X-Auth-Token": token, "OpenStack-API-Version": "compute 2.90"}
         self.http = await stack.enter_async_context(
@@ -321,6 +303,39 @@ class World:
                 return answer
             assert self.clock.monotonic() < deadline, f"did not come about within {within_s} virtual seconds"
             await asyncio.sleep(0.25)
+
+
+class ApiOwner(Protocol):
+    """What an API process of a simulation has of its cloud."""
+
+    state: Path
+    clock: SimClock
+    settings: Settings
+    store: ImageStore
+    workers: InlineWorkers
+
+
+def api_deps(owner: ApiOwner, db: Database, bus: Bus, tokens: TokenMinter, tasks: Supervisor) -> ApiDeps:
+    """The parts of an API process."""
+    return ApiDeps(
+        db=db,
+        rpc=Caller(bus, owner.clock),
+        tokens=tokens,
+        token_revalidation=TokenRevalidationCache(db, owner.clock),
+        policy=Policy(RULES, owner.settings.oslo_policy),
+        passwords=Passwords(owner.workers),
+        login_limits=LoginLimits(owner.clock, Metrics(), (), tasks),
+        images=OwnStore(owner.store),
+        clock=owner.clock,
+        settings=owner.settings.api,
+        quotas=owner.settings.quota,
+        console=owner.settings.console,
+        console_ttl_s=600,
+        consoles=NoConsoles(),
+        disk_space=DiskSpace(owner.state, owner.workers, db, tasks),
+        metrics=Metrics(),
+        ready=lambda: (True, ""),
+    )
 
 
 async def check_quotas(world: World) -> None:

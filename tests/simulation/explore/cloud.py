@@ -14,12 +14,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from kilonova.api.app import ApiDeps, create_app
-from kilonova.api.http.disk_space import DiskSpace
-from kilonova.api.http.login_limits import LoginLimits
-from kilonova.api.http.policy import Policy
-from kilonova.api.http.token_revalidation import TokenRevalidationCache
-from kilonova.api.rules import RULES
+from kilonova.api.app import create_app
 from kilonova.base.errors import HostSuperseded, HostTaken
 from kilonova.base.failpoints import Failpoints
 from kilonova.base.metrics import Metrics
@@ -35,9 +30,7 @@ from kilonova.conductor.tools import Policy as ConductorPolicy
 from kilonova.conductor.tools import Tools
 from kilonova.config.load import Settings, load
 from kilonova.identity.key_ring import OneKey
-from kilonova.identity.passwords import Passwords
 from kilonova.identity.tokens import Subject, TokenMinter
-from kilonova.images.own_store import OwnStore
 from kilonova.images.store import ImageStore
 from kilonova.objects.ids import HostName
 from kilonova.rpc.memory import MemoryHub
@@ -50,7 +43,7 @@ from tests.simulation.explore.journal import Observer, put_recorded
 from tests.simulation.explore.ledger import Ledger, Machine
 from tests.simulation.explore.weather import Weather
 from tests.simulation.virtual import EPOCH, SimClock
-from tests.simulation.world import NoConsoles, no_findings
+from tests.simulation.world import api_deps, no_findings
 
 ADMIN = bootstrap.FirstAdmin("u1", "p1", "no password")
 
@@ -255,25 +248,7 @@ class Cloud:
         bus = await stack.enter_async_context(GatedBus(self.hub, self.clock, self.api_gate, lambda _: False))
         db = GatedDatabase(self.db, self.api_gate, self.weather)
         tokens = TokenMinter(OneKey(b"s" * 48), self.clock, 1e6)
-        deps = ApiDeps(
-            db=db,
-            rpc=Caller(bus, self.clock),
-            tokens=tokens,
-            token_revalidation=TokenRevalidationCache(db, self.clock),
-            policy=Policy(RULES, self.settings.oslo_policy),
-            passwords=Passwords(self.workers),
-            login_limits=LoginLimits(self.clock, Metrics(), (), self.tasks),
-            images=OwnStore(self.store),
-            clock=self.clock,
-            settings=self.settings.api,
-            quotas=self.settings.quota,
-            console=self.settings.console,
-            console_ttl_s=600,
-            consoles=NoConsoles(),
-            disk_space=DiskSpace(self.state, self.workers, db, self.tasks),
-            metrics=Metrics(),
-            ready=lambda: (True, ""),
-        )
+        deps = api_deps(self, db, bus, tokens, self.tasks)
         member = ("member", "reader")
         self.rpc = deps.rpc
         self._tokens = [

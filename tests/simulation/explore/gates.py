@@ -6,6 +6,7 @@ ended.  So a process can end, or stand still, between the effect of a call and t
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
@@ -128,12 +129,8 @@ class GatedDatabase:
             fn(tx, *args, **words)
             raise _Conflict
 
-        try:
+        with contextlib.suppress(Exception):  # the conflict, or a refusal by the function: the next run reports it
             await self._db.write(conflict)
-        except _Conflict:
-            return
-        except Exception:
-            return
 
     async def read(self, fn: Any, *args: Any, **words: Any) -> Any:
         await self._gate.passed()
