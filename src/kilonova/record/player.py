@@ -56,7 +56,8 @@ class Player:
         self._number = 0
         self._began: float | None = None
         self._wall = self._now = 0.0
-        self._chain = self._calls = self._messages = 0
+        self._calls = self._messages = 0
+        self._chain = values.Chain()
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._handlers: list[Callable[[int, str, bytes], None]] = []
         self._listeners: list[Callable[[], None]] = []
@@ -77,7 +78,7 @@ class Player:
             self._turn(number, entry, body)
         self.loop.close()
         seconds = self._now - (self._began or 0.0)
-        return Outcome(self._number, self._calls, self._messages, seconds, self._chain, self._difference)
+        return Outcome(self._number, self._calls, self._messages, seconds, self._chain.value, self._difference)
 
     def _advance(self) -> None:
         self._next = next(self._entries, None)
@@ -130,15 +131,14 @@ class Player:
 
     def call(self, name: str, arguments: object, work: Work) -> asyncio.Future[Any]:
         future: asyncio.Future[Any] = self.loop.create_future()
-        chain, at = values.chain(self._chain, name, arguments), self._next
-        entry = self._expect(Kind.CALL, name)
+        at, entry = self._next, self._expect(Kind.CALL, name)
         if entry is None or at is None:
             return future
         _, number, recorded, hashed = entry
-        if (name, chain) != (recorded, hashed):
-            what = "with other arguments" if name == recorded else ""
-            self._difference = Difference(at[0], recorded, f"{name} {what}".strip())
-        self._chain, self._calls = chain, self._calls + 1
+        if self._chain.add(name, arguments) != hashed or name != recorded:
+            what = " with other arguments" if name == recorded else ""
+            self._difference = Difference(at[0], recorded, f"{name}{what}")
+        self._calls += 1
         self._waiting[number] = future
         self._watch(at[0], entry, arguments)
         return future
@@ -162,14 +162,12 @@ class Player:
         return self.call(f"subscribe {subject}", queue, _no_work)
 
     def reply(self, number: int, payload: bytes) -> None:
-        chain, at = values.chain(self._chain, "reply", payload), self._next
-        entry = self._expect(Kind.REPLY, f"a reply to message {number}")
+        at, entry = self._next, self._expect(Kind.REPLY, f"a reply to message {number}")
         if entry is None or at is None:
             return
-        if (number, chain) != (entry[1], entry[2]):
+        if (number, self._chain.add("reply", payload)) != (entry[1], entry[2]):
             other = "another reply" if number == entry[1] else f"a reply to message {number}"
             self._difference = Difference(at[0], described(entry), other)
-        self._chain = chain
         self._watch(at[0], entry, payload)
 
     def on_recorded(self, listener: Callable[[], None]) -> None:

@@ -27,7 +27,8 @@ class Recorder:
         self.loop = EnclosedLoop()
         self._rooms, self._file = rooms, file
         self._outer = asyncio.get_running_loop()
-        self._calls = self._messages = self._subscriptions = self._chain = 0
+        self._calls = self._messages = self._subscriptions = 0
+        self._chain = values.Chain()
         self._wall = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
@@ -114,8 +115,7 @@ class Recorder:
         self._calls += 1
         number = self._calls
         if not self._file.ended:
-            self._chain = values.chain(self._chain, name, arguments)
-            self._file.add((Kind.CALL, number, name, self._chain))
+            self._file.add((Kind.CALL, number, name, self._chain.add(name, arguments)))
         future: asyncio.Future[Any] = self.loop.create_future()
         task = self._outer.create_task(work(self._rooms))
         self._running.add(task)
@@ -173,8 +173,7 @@ class Recorder:
 
     def reply(self, number: int, payload: bytes) -> None:
         if not self._file.ended:
-            self._chain = values.chain(self._chain, "reply", payload)
-            self._file.add((Kind.REPLY, number, self._chain))
+            self._file.add((Kind.REPLY, number, self._chain.add("reply", payload)))
         future = self._replies.get(number)
         if future is not None and not future.done():
             future.set_result(payload)

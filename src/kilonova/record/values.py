@@ -18,6 +18,8 @@ from enum import Enum
 from operator import attrgetter
 from typing import Any
 
+from pydantic_core import to_json
+
 from kilonova.base import errors
 from kilonova.base.errors import KilonovaError, StateError
 
@@ -131,34 +133,37 @@ def decode_error(data: bytes) -> Exception:
     return errors.from_wire(code, message, details) if code else UnrecordedError(message)
 
 
-def chain(before: int, name: str, arguments: object) -> int:
-    """The hash of a call and of all calls before it.  Equal arguments have equal hashes in every process: sets among
-    the arguments are sorted, and functions are replaced by their names."""
-    buffer = io.BytesIO()
-    writer = _Writer(buffer, PROTOCOL)
-    writer.fast = True  # without back references: these depend on which equal values are one object
+class Chain:
+    """The hash of all calls so far.  Equal arguments have equal hashes in every process: sets among the arguments are
+    sorted, and functions are replaced by their names."""
+
+    def __init__(self) -> None:
+        self.value = 0
+
+    def add(self, name: str, arguments: object) -> int:
+        """The hash with one more call."""
+        data = arguments if isinstance(arguments, bytes) else _text(arguments)
+        self.value = zlib.crc32(data, zlib.crc32(name.encode(), self.value))
+        return self.value
+
+
+def _text(arguments: object) -> bytes:
+    """The arguments as JSON: five times as fast as a pickler without back references, which depend on which equal
+    values are one object."""
     try:
-        writer.dump(_plain(arguments))
-        data = buffer.getvalue()
-    except Exception:  # (an argument that is no value: its class is enough)
-        data = repr([type(value).__name__ for value in _flat(arguments)]).encode()
-    return zlib.crc32(data, zlib.crc32(name.encode(), before))
+        return to_json(_sorted(arguments), fallback=_named, bytes_mode="base64")
+    except ValueError:  # (an argument that is no value: its class is enough)
+        return type(arguments).__name__.encode()
 
 
-def _flat(arguments: object) -> list[object]:
-    return list(arguments) if isinstance(arguments, tuple | list) else [arguments]
+def _sorted(value: object) -> object:
+    if isinstance(value, tuple) and not hasattr(value, "_fields"):
+        return [_sorted(one) for one in value]
+    return sorted(value, key=repr) if isinstance(value, set | frozenset) else value
 
 
-def _plain(value: object) -> object:
-    if isinstance(value, tuple | list) and not hasattr(value, "_fields"):
-        return [_plain(one) for one in value]
-    if isinstance(value, set | frozenset):
-        return sorted(value, key=repr)
-    if isinstance(value, dict):
-        return [(key, _plain(one)) for key, one in value.items()]
-    if callable(value) and not isinstance(value, type):
-        return name_of(value)
-    return value
+def _named(value: object) -> str:
+    return name_of(value) if callable(value) else type(value).__name__
 
 
 def name_of(function: Callable[..., Any]) -> str:

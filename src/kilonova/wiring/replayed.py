@@ -16,17 +16,12 @@ LONGEST = 400
 
 
 @dataclass(slots=True)
-class _Server:
-    name: str
-    state: str
-    host: str
+class _Work:
+    """An action: its server, and how far it has come."""
 
-
-@dataclass(slots=True)
-class _ActionSeen:
-    server: str
-    verb: str
-    state: str
+    verb: str = "-"
+    server: str = "-"
+    state: str = "open"
 
 
 class Replayed:
@@ -34,8 +29,8 @@ class Replayed:
 
     def __init__(self, show: Callable[[str], None] | None) -> None:
         self._show = show
-        self._servers: dict[str, _Server] = {}
-        self._actions: dict[str, _ActionSeen] = {}
+        self._servers: dict[str, Instance] = {}
+        self._actions: dict[str, _Work] = {}
 
     def watch(self, number: int, entry: Entry, value: object) -> None:
         """See kilonova.record.player.Watch."""
@@ -43,31 +38,26 @@ class Replayed:
             text = "" if value is None else f" {value!r}"
             self._show(f"{number:>8} {Kind(entry[0]).name.lower():8} {described(entry)}{text[:LONGEST]}")
         for one in _inside(value):
-            self._note(one)
+            if isinstance(one, Instance):
+                self._servers[one.id] = one
+            elif isinstance(one, Action):
+                self._actions[one.id] = _Work(f"{one.verb}", one.instance_id, f"{one.state}")
+            elif isinstance(one, Finish):
+                self._finish(one)
 
-    def _note(self, one: object) -> None:
-        if isinstance(one, Instance):
-            self._servers[one.id] = _Server(one.name, f"{one.vm_state}", one.host or "-")
-        elif isinstance(one, Action):
-            self._actions[one.id] = _ActionSeen(one.instance_id, f"{one.verb}", f"{one.state}")
-        elif isinstance(one, Finish):
-            self._finished(one)
-
-    def _finished(self, report: Finish) -> None:
-        action = self._actions.setdefault(report.leg.action_id, _ActionSeen("-", "-", ""))
-        end = "done" if report.succeeded else "failed"
-        action.state = f"leg {report.leg.index} {end}{f': {report.message}' if report.message else ''}"
+    def _finish(self, report: Finish) -> None:
+        power = "absent" if report.power is None else report.power.name.lower()
+        state = f"leg {report.leg.index} {'done' if report.succeeded else 'failed'}, guest {power}"
+        work = self._actions.setdefault(report.leg.action_id, _Work())
+        work.state = f"{state}: {report.message}" if report.message else state
 
     def lines(self) -> Iterator[str]:
-        """The tables."""
-        if self._servers:
-            yield f"{'server':36}  {'state':12} {'host':12} name"
-        for id_, server in sorted(self._servers.items()):
-            yield f"{id_:36}  {server.state:12} {server.host:12} {server.name}"
-        if self._actions:
-            yield f"{'action':36}  {'verb':12} {'server':36} state"
-        for id_, action in sorted(self._actions.items()):
-            yield f"{id_:36}  {action.verb:12} {action.server:36} {action.state}"
+        """The table of actions."""
+        yield f"{'action':36}  {'verb':10} {'server':36}  {'host':12} state"
+        for id_, work in sorted(self._actions.items()):
+            server = self._servers.get(work.server)
+            host = server.host if server is not None and server.host else "-"
+            yield f"{id_:36}  {work.verb:10} {work.server:36}  {host:12} {work.state}"
 
 
 def summary_of(outcome: Outcome) -> Iterator[str]:
