@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """An event loop without a clock, sockets and threads of its own: what runs in it depends only on what it receives.
 
-The owner of the loop calls `run`, a *turn*: it sets the time, hands in one input, and runs every callback that is ready.
-The order of callbacks follows from the order of turns.  So the same turns lead to the same calls, in another process
-too.  Within a turn the time stands still, as it does within one iteration of libuv.
+The owner of the loop calls `run`, a *turn*: it sets the time, hands in one input, and runs every callback that is
+ready.  The order of callbacks follows from the order of turns.  So the same turns lead to the same calls, in another
+process too.  Within a turn the time stands still, as it does within one iteration of libuv.
 """
 
 import asyncio
 import heapq
 import itertools
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context
 from typing import Any, TypeVar
 
@@ -92,9 +92,7 @@ class EnclosedLoop(asyncio.AbstractEventLoop):
         """No turn follows: tasks that still wait are dropped without a line in the log."""
         self._closed = True
 
-    def call_soon(
-        self, callback: Callable[..., object], *args: Any, context: Context | None = None
-    ) -> asyncio.Handle:
+    def call_soon(self, callback: Callable[..., object], *args: Any, context: Context | None = None) -> asyncio.Handle:
         handle = asyncio.Handle(callback, args, self, context)
         self._ready.append(handle)
         return handle
@@ -123,7 +121,11 @@ class EnclosedLoop(asyncio.AbstractEventLoop):
         return asyncio.Future(loop=self)
 
     def create_task(
-        self, coro: Coroutine[Any, Any, T], *, name: str | None = None, context: Context | None = None
+        self,
+        coro: Coroutine[Any, Any, T] | Generator[Any, None, T],
+        *,
+        name: str | None = None,
+        context: Context | None = None,
     ) -> asyncio.Task[T]:
         return asyncio.Task(coro, loop=self, name=name, context=context)
 

@@ -2,7 +2,7 @@
 """The replay: the same code receives the recorded inputs, and each of its calls is compared with the recorded one."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -25,7 +25,8 @@ class Difference:
     done: str
 
     def __str__(self) -> str:
-        return f"The replay leaves the record at entry {self.entry}: recorded is {self.recorded}, the code did {self.done}."
+        what = f"recorded is {self.recorded}, the code did {self.done}"
+        return f"The replay leaves the record at entry {self.entry}: {what}."
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +63,12 @@ class Player:
         self._handlers: list[Callable[[int, str, bytes], None]] = []
         self._listeners: list[Callable[[], None]] = []
         self._difference: Difference | None = None
-        self._over = False
+        self._main: asyncio.Task[None] | None = None
 
     def play(self, body: Body) -> Outcome:
         """Run the code on the record.  Raises StateError for a record that cannot be read."""
         self._advance()
-        while not self._over and self._difference is None and self._next is not None:
+        while self._difference is None and self._next is not None:
             number, entry = self._next
             if entry[0] not in TURNS:
                 self._differs("nothing more in this turn")
@@ -76,15 +77,21 @@ class Player:
                 break
             self._advance()
             self._turn(number, entry, body)
-        self.loop.close()
+        self._stop()
         seconds = self._now - (self._began or 0.0)
         return Outcome(self._number, self._calls, self._messages, seconds, self._chain.value, self._difference)
+
+    def _stop(self) -> None:
+        """End the code; what it does then is not compared."""
+        self._next = None
+        if self._main is not None and not self._main.done():
+            self.loop.run(self._now, self._main.cancel)
+        self.loop.close()
 
     def _advance(self) -> None:
         self._next = next(self._entries, None)
         if self._next is not None and self._until is not None and self._next[0] > self._until:
             self._next = None
-        self._over = self._next is None
 
     def _turn(self, number: int, entry: Entry, body: Body) -> None:
         kind, self._now, self._wall, *rest = entry
@@ -95,7 +102,7 @@ class Player:
     def _input(self, number: int, entry: Entry, kind: Kind, rest: list[Any], body: Body) -> Callable[[], object]:
         if kind is Kind.START:
             self._watch(number, entry, None)
-            return lambda: begin(self, body, _nothing, self.loop.create_future())
+            return partial(self._begin, body)
         if kind is Kind.TICK:
             return _nothing
         if kind is Kind.MESSAGE:
@@ -109,6 +116,9 @@ class Player:
         result = values.decode(data) if kind is Kind.RESULT else values.decode_error(data)
         self._watch(number, entry, result)
         return partial(_settle, self._waiting.pop(call), result, failed=kind is Kind.ERROR)
+
+    def _begin(self, body: Body) -> None:
+        self._main = begin(self, body, _nothing, self.loop.create_future())
 
     def _expect(self, kind: Kind, name: str) -> Entry | None:
         """The next entry, which must be of this kind; None: the record has ended, or the replay has left it."""
@@ -155,9 +165,7 @@ class Player:
     def wall(self) -> float:
         return self._wall
 
-    def serve(
-        self, subject: str, queue: str | None, handler: Callable[[int, str, bytes], None]
-    ) -> asyncio.Future[Any]:
+    def serve(self, subject: str, queue: str | None, handler: Callable[[int, str, bytes], None]) -> asyncio.Future[Any]:
         self._handlers.append(handler)
         return self.call(f"subscribe {subject}", queue, _no_work)
 

@@ -151,9 +151,7 @@ class Recorder:
     def wall(self) -> float:
         return self._wall
 
-    def serve(
-        self, subject: str, queue: str | None, handler: Callable[[int, str, bytes], None]
-    ) -> asyncio.Future[Any]:
+    def serve(self, subject: str, queue: str | None, handler: Callable[[int, str, bytes], None]) -> asyncio.Future[Any]:
         subscription = self._subscriptions
         self._subscriptions += 1
 
@@ -169,7 +167,9 @@ class Recorder:
             finally:
                 del self._replies[number]
 
-        return self.call(f"subscribe {subject}", queue, lambda rooms: rooms.bus.subscribe(subject, arrived, queue=queue))
+        return self.call(
+            f"subscribe {subject}", queue, lambda rooms: rooms.bus.subscribe(subject, arrived, queue=queue)
+        )
 
     def reply(self, number: int, payload: bytes) -> None:
         if not self._file.ended:

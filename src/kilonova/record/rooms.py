@@ -186,7 +186,9 @@ Body = Callable[[Rooms, Callable[[], None], asyncio.Future[None]], Coroutine[Any
 done, and is then cancelled."""
 
 
-def begin(outside: Outside, body: Body, started: Callable[[], None], stopping: asyncio.Future[None]) -> asyncio.Task[None]:
+def begin(
+    outside: Outside, body: Body, started: Callable[[], None], stopping: asyncio.Future[None]
+) -> asyncio.Task[None]:
     """Start the enclosed code, in the first turn."""
 
     async def main() -> None:
