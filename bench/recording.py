@@ -12,7 +12,7 @@ from bench.stats import median
 from lab.fleet.fleet import Plan
 
 SMALL = Plan(apis=1, conductors=1, hosts=1, real=False)
-COUNT, CLIENTS, POLL_S = 150, 10, 0.2
+COUNT, CLIENTS, POLL_S = 60, 10, 0.2
 
 
 def _measure(bench: Bench) -> Iterator[Figure]:
