@@ -167,7 +167,8 @@ def test_a_flood_from_one_host_delays_nobody(fleet: TrustedFleet) -> None:
     asyncio.run(register())
     words = [sys.executable, "-c", FLOOD, str(fleet.bench.file(Role.HOST, EVIL)), EVIL]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as flood:
-        assert flood.stdin is not None and flood.stdout is not None
+        assert flood.stdin is not None
+        assert flood.stdout is not None
         assert flood.stdout.readline() == "floods\n"
         servers = [create(fleet) for _ in range(5)]  # a call whose attempts have no reply fails
         for server in servers:
