@@ -7,6 +7,7 @@ from typing import Any
 
 from kilonova.objects.action import Action
 from kilonova.objects.instance import Instance
+from kilonova.objects.states import ActionState
 from kilonova.record.log import Entry, Kind
 from kilonova.record.player import Outcome, described
 from kilonova.rpcapi.host_to_conductor import Finish
@@ -41,9 +42,15 @@ class Replayed:
             if isinstance(one, Instance):
                 self._servers[one.id] = one
             elif isinstance(one, Action):
-                self._actions[one.id] = _Work(f"{one.verb}", one.instance_id, f"{one.state}")
+                self._note(one)
             elif isinstance(one, Finish):
                 self._finish(one)
+
+    def _note(self, action: Action) -> None:
+        work = self._actions.setdefault(action.id, _Work())
+        work.verb, work.server = f"{action.verb}", action.instance_id
+        if action.state is not ActionState.OPEN:  # (a read from before a report may come after it)
+            work.state = f"{action.state}"
 
     def _finish(self, report: Finish) -> None:
         power = "absent" if report.power is None else report.power.name.lower()
