@@ -13,8 +13,10 @@ import pytest
 
 from kilonova.base.clock import SystemClock
 from kilonova.base.enclosed import MOST_STEPS, EnclosedLoop
-from kilonova.base.errors import RpcTimeout, StaleWrite, StateError
+from kilonova.base.errors import ConfigError, RpcTimeout, StaleWrite, StateError
+from kilonova.base.failpoints import Failpoints
 from kilonova.base.threads import InlineWorkers
+from kilonova.config.load import load
 from kilonova.db.engine import Database
 from kilonova.objects.states import Verb
 from kilonova.record import values
@@ -23,6 +25,7 @@ from kilonova.record.player import Outcome, Player
 from kilonova.record.recorder import Recorder
 from kilonova.record.rooms import Rooms
 from kilonova.rpc.memory import MemoryBus, MemoryHub
+from kilonova.wiring.one_box import one_box
 from tests import make
 
 
@@ -221,3 +224,13 @@ def test_a_result_that_is_no_value_ends_the_record_and_not_the_process(tmp_path:
         await recorder.close()
 
     asyncio.run(run())
+
+
+def test_the_one_box_refuses_a_record(tmp_path: Path) -> None:
+    async def start() -> None:
+        settings = load(overrides={("DEFAULT", "state_path"): str(tmp_path), ("record", "file"): str(tmp_path / "r")})
+        async with one_box(settings, SystemClock(), Failpoints()):
+            pytest.fail("it started")
+
+    with pytest.raises(ConfigError, match="the one box has no record"):
+        asyncio.run(start())
