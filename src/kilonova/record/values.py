@@ -82,7 +82,7 @@ class _Reader(pickle.Unpickler):
         if (module_name, global_name) == (__name__, _build.__name__):
             return _build
         found = _STANDARD.get((module_name, global_name))
-        if found is None and module_name.partition(".")[0] == ROOT:
+        if found is None and module_name.partition(".")[0] == ROOT and not module_name.endswith("__main__"):
             found = getattr(importlib.import_module(module_name), global_name, None)
             found = found if _is_value_class(found) else None
         if found is None:
