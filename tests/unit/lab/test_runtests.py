@@ -45,7 +45,8 @@ def test_a_second_run_judges_few_failures(
     for number, text in enumerate(texts):
         (tmp_path / f"test_{number}.py").write_text(text)
     words = [sys.executable, "-c", "import sys; from lab.runtests import run_whole; sys.exit(run_whole(workers=1))"]
-    env = {**os.environ, "CI": "true", "PYTHONPATH": str(TOP)}
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}
+    env |= {"CI": "true", "PYTHONPATH": str(TOP)}
     done = subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=120, check=False)
     said = (done.returncode, AGAIN in done.stdout, "UNSTEADY" in done.stdout)
     assert said == (status, again, unsteady), done.stdout
