@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import psycopg
@@ -20,7 +20,8 @@ PATIENCE_S = 5
 JSON = frozenset({"flavor", "old_flavor", "new_flavor", "image", "addresses", "body", "legs"})
 
 JOURNAL = """
-CREATE TABLE chaos_journal (seq BIGSERIAL PRIMARY KEY, kind text, id text, instance text, verb text, request text,
+CREATE TABLE chaos_journal (seq BIGSERIAL PRIMARY KEY, at_s float8 DEFAULT
+    extract(epoch FROM clock_timestamp()), kind text, id text, instance text, verb text, request text,
     before text, state text, task text, power int, host text);
 CREATE FUNCTION chaos_server() RETURNS trigger AS $$ BEGIN
     INSERT INTO chaos_journal (kind, id, instance, before, state, task, power, host) VALUES ('server', NEW.id, NEW.id,
@@ -60,11 +61,13 @@ class Records:
 
     def open_actions(self) -> list[Row]:
         """The actions that have not ended."""
-        return self.rows("SELECT * FROM actions WHERE state = 'open'")
+        return self.rows("SELECT id, instance_id, verb, host, started_at, deadline FROM actions WHERE state = 'open'")
 
     def changes(self) -> list[Change]:
         """The journal, in order."""
-        return [Change(**row) for row in self.rows("SELECT * FROM chaos_journal ORDER BY seq")]
+        names = [one.name for one in fields(Change)]
+        rows = self.rows("SELECT * FROM chaos_journal ORDER BY seq")
+        return [Change(**{name: row[name] for name in names if name in row}) for row in rows]
 
     def _connection(self) -> "psycopg.Connection[dict[str, Any]]":
         options = f"-c statement_timeout={PATIENCE_S}000"

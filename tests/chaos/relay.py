@@ -24,8 +24,8 @@ class Relay:
     async def start(self) -> None:
         """Listen; nothing is held."""
         self.flows.set()
-        server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
-        self.port = server.sockets[0].getsockname()[1]
+        self.server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self.port = self.server.sockets[0].getsockname()[1]
 
     def cut(self) -> None:
         """Reset all connections: what was on its way is lost."""
@@ -102,10 +102,12 @@ class Network:
         """End all connections and the thread."""
         for name in self.relays:
             self.refuse(name)
+            self._loop.call_soon_threadsafe(self.relays[name].server.close)
             self._loop.call_soon_threadsafe(self.relays[name].flows.set)
         asyncio.run_coroutine_threadsafe(_others(), self._loop).result(10)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(5)
+        self._loop.close()
 
 
 async def _others() -> None:
