@@ -64,7 +64,8 @@ def main() -> int:
     if words.schedule:
         print("\n".join(map(str, faults)))
         return 0
-    return _run(Options(seed, words.minutes * 60, shape, words.clients, words.pause, faults), words.results)
+    pauses = (words.pause, words.fault_pause)
+    return _run(Options(seed, words.minutes * 60, shape, words.clients, *pauses, faults=faults), words.results)
 
 
 def _go_apart() -> None:
@@ -108,8 +109,17 @@ def _run(options: Options, results: Path) -> int:
     line(report.text())
     for story in report.stories():
         line(f"\n{story}")
-    line(f"Everything is in {results}.  Again: make chaos MINUTES={options.seconds / 60:g} SEED={options.seed}")
+    line(f"Everything is in {results}.  Again: {_again(options)}")
     return 1 if report.broken else 0
+
+
+def _again(options: Options) -> str:
+    """The command for the same schedule and the same clients."""
+    shape = options.shape
+    sizes = {"clients": options.clients, "pause": options.pause_s, "fault-pause": options.fault_pause_s}
+    sizes |= {"hosts": shape.hosts, "real": shape.real, "control": shape.apis}
+    words = " ".join(f"--{name} {value:g}" for name, value in sizes.items())
+    return f'make chaos MINUTES={options.seconds / 60:g} SEED={options.seed} ARGS="{words}"'
 
 
 if __name__ == "__main__":

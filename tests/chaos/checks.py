@@ -127,4 +127,3 @@ def verdict(sentences: Iterable[str]) -> Counter[str]:
     """How many breaches mean lost, doubled and stuck; the others are "wrong"."""
     kinds = {**dict.fromkeys(LOST, "lost"), **dict.fromkeys(DOUBLED, "doubled"), **dict.fromkeys(STUCK, "stuck")}
     return Counter(kinds.get(one.split(":")[0], "wrong") for one in sentences)
-

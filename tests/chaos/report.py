@@ -6,11 +6,13 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 from tests.chaos.checks import Seen, verdict
 from tests.chaos.schedule import Fault
 from tests.simulation.explore.history import Exchange
+from tests.simulation.explore.journal import Change
 
 SERVER = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 READS = ("show",)
@@ -45,7 +47,7 @@ class Report:
     def longest_s(self) -> float:
         """The longest time without an accepted request while clients sent some."""
         times = sorted(one.answered_s for one in self.exchanges if one.accepted and one.verb not in READS)
-        return max((after - before for before, after in zip(times, times[1:], strict=False)), default=0.0)
+        return max((after - before for before, after in pairwise(times)), default=0.0)
 
     def text(self) -> str:
         """The whole report."""
@@ -122,7 +124,7 @@ def story(sentence: str, report: Report) -> str:
         "  What clients saw, and faults:",
         *_told(mine, near),
         "  What the database recorded, in order:",
-        *(f"    {one.kind} {one.verb or ''} {one.before} -> {one.state}/{one.task or ''} on {one.host}" for one in changes),
+        *map(_recorded, changes),
         "  What the logs have:",
         *_of_logs(report.logs, ids),
     ])  # fmt: skip
@@ -131,6 +133,11 @@ def story(sentence: str, report: Report) -> str:
 def _told(exchanges: Iterable[Exchange], faults: Iterable[Fault]) -> list[str]:
     told = [(one.invoked_s, f"{one} {one.request_id}") for one in exchanges] + [(one.at_s, str(one)) for one in faults]
     return [f"    {text}" for _, text in sorted(told)]
+
+
+def _recorded(one: Change) -> str:
+    what = f"{one.kind} {one.verb}" if one.verb else one.kind
+    return f"    {what}: {one.before} -> {one.state}/{one.task or ''} on {one.host}"
 
 
 def _of_logs(logs: Mapping[str, str], ids: Iterable[str]) -> list[str]:

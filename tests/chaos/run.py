@@ -39,13 +39,15 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Options:
-    """`pause_s` is the mean time between two requests of a client.  `faults`: the schedule."""
+    """`pause_s` is the mean time between two requests of a client, `fault_pause_s` that between two faults.  `faults`: the
+    schedule."""
 
     seed: int
     seconds: float
     shape: Shape
     clients: int
     pause_s: float
+    fault_pause_s: float
     faults: Sequence[Fault]
 
 

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The faults of a run, which follow from its seed: what, of which process, when and for how long."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 
 from tests.chaos.cloud import Shape
 
-LONGEST_S = 30.0
+LONGEST_S, SHORTEST_S, USUAL_S = 30.0, 0.3, 6.0
 QUIET_S = 2.0
 """A process serves for at least so long between two faults of it."""
 CALM_S = 3.0
@@ -96,8 +96,8 @@ def schedule(seed: int, seconds: float, shape: Shape, pause_s: float) -> list[Fa
 
 
 def _fault(random: Random, kind: str, target: str, at_s: float) -> Fault:
-    lasts: Callable[[], float] = lambda: min(LONGEST_S, 0.3 + random.expovariate(1 / 6))
-    return Fault(kind, target, round(at_s, 2), round(lasts(), 2), random.choice(STEPS_S) if kind == STEP else 0.0)
+    lasts_s = min(LONGEST_S, SHORTEST_S + random.expovariate(1 / USUAL_S))
+    return Fault(kind, target, round(at_s, 2), round(lasts_s, 2), random.choice(STEPS_S) if kind == STEP else 0.0)
 
 
 def _lane(fault: Fault) -> str:

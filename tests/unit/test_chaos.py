@@ -35,7 +35,9 @@ FAULT = Fault(KILL, "api1", 2.0, 5.0)
 def test_a_schedule_follows_from_its_seed_and_has_every_kind_and_target() -> None:
     found = schedule(1, 3600, ALL, 2.0)
     assert found == schedule(1, 3600, ALL, 2.0) != schedule(2, 3600, ALL, 2.0)
-    assert {(fault.kind, fault.target) for fault in found} == {(k, one) for k, ones in targets(ALL).items() for one in ones}
+    assert {(fault.kind, fault.target) for fault in found} == {
+        (k, one) for k, ones in targets(ALL).items() for one in ones
+    }
     assert targets(ALL).keys() == MAKERS.keys()
     assert all(0 < fault.lasts_s <= LONGEST_S and fault.end_s < 3600 for fault in found)
     last: dict[str, float] = {}
@@ -211,5 +213,3 @@ def _echoed(client: socket.socket, data: bytes) -> bool:
         return client.recv(1) == data
     except OSError:
         return False
-
-
