@@ -115,7 +115,7 @@ class Cloud:
         run_kilonova("db", "upgrade", "--config-file", self._config("conductor1"))
         for number in range(1, self.shape.hosts + 1):
             self._add(programs, "compute", f"host{number}")
-            self.machines[f"host{number}"] = self._state(f"host{number}") / DIRECTORY
+            self._put_machine(f"host{number}")
         for number in range(1, self.shape.real + 1):
             self._add_real(programs, f"real{number}")
         for victim in self.victims.values():
@@ -223,6 +223,14 @@ class Cloud:
         made.environment = {CLOCK_FILE: str(clock)}
         self.victims[name] = made
         return made
+
+    def _put_machine(self, name: str) -> None:
+        """The machine of a fake driver is not on the host's disk: QEMU's memory is not either."""
+        machine = self.machines[name] = self.directory / f"machine-{name}"
+        machine.mkdir()
+        state = self._state(name)
+        state.mkdir(exist_ok=True)
+        (state / DIRECTORY).symlink_to(machine)
 
     def _add_api(self, programs: Mapping[str, Programs], name: str) -> None:
         port = free_port()

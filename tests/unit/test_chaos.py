@@ -18,7 +18,7 @@ from tests.chaos.guest_log import ledger
 from tests.chaos.records import Records, Sight, Watch
 from tests.chaos.relay import Network
 from tests.chaos.report import Report, requests
-from tests.chaos.schedule import KILL, LONGEST_S, Fault, schedule, targets
+from tests.chaos.schedule import KILL, LONGEST_S, STEP, Fault, schedule, targets
 from tests.crashes.victim import Programs, Victim
 from tests.live.box import wait_for
 from tests.simulation.explore.history import Exchange
@@ -75,6 +75,8 @@ REAL = {"real": frozenset({"real1", "real2"})}
         (Seen(Truth(), [FAULT, FAULT], [sight(214)]), ""),  # (the time of two faults at once counts once)
         (Seen(Truth(), [FAULT, FAULT], [sight(216)]), "each_action_ends_in_time"),
         (Seen(Truth(), sights=[sight(900, "delete")]), ""),
+        (Seen(Truth(), [Fault(STEP, "host1", 300, 1, -30)], [sight(239)]), ""),
+        (Seen(Truth(), [Fault(STEP, "host1", 300, 1, -30)], [sight(241)]), "each_action_ends_in_time"),
         (Seen(living(), qemus=[("real1", f"kilonova-{SERVER}")], **REAL), ""),
         (Seen(living(), qemus=[], **REAL), "each_real_server_has_its_guest"),
         (Seen(living(), qemus=[("real2", f"kilonova-{SERVER}")], **REAL), "each_real_server_has_its_guest"),
