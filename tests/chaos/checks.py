@@ -63,8 +63,8 @@ def broken(seen: Seen) -> list[str]:
 
 
 def each_action_ends_in_time(seen: Seen) -> Iterator[str]:
-    """An action ends at its deadline, which moves while a fault holds its work; a delete has none.  A deadline and the time
-    of its check may be of two clocks, of which one was stepped."""
+    """An action ends at its deadline, which moves while a fault holds its work; a delete has none.  A deadline and its
+    check may be of two clocks, of which one was stepped."""
     stepped_s = max((abs(fault.by_s) for fault in seen.faults), default=0.0)
     for sight in seen.sights:
         verb = sight.row["verb"]

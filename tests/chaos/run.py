@@ -39,8 +39,8 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Options:
-    """`pause_s` is the mean time between two requests of a client, `fault_pause_s` that between two faults.  `faults` is
-    the schedule."""
+    """`pause_s` is the mean time between two requests of a client, `fault_pause_s` that between two faults, which are
+    `faults`."""
 
     seed: int
     seconds: float
