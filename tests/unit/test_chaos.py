@@ -2,6 +2,8 @@
 """The parts of `make chaos`: each check can fail, a schedule follows from its seed, a relay loses what it should."""
 
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Mapping
 from contextlib import closing
@@ -19,8 +21,9 @@ from tests.chaos.records import Records, Sight, Watch
 from tests.chaos.relay import Network
 from tests.chaos.report import Report, requests
 from tests.chaos.schedule import KILL, LONGEST_S, STEP, Fault, schedule, targets
-from tests.crashes.victim import Programs, Victim
+from tests.crashes.victim import TOP, Programs, Victim
 from tests.live.box import wait_for
+from tests.live.other_clock import set_ahead
 from tests.simulation.explore.history import Exchange
 from tests.simulation.explore.truth import Truth
 
@@ -45,6 +48,32 @@ def test_a_schedule_follows_from_its_seed_and_has_every_kind_and_target() -> Non
         assert fault.at_s > last.get(fault.target, 0)
         last[fault.target] = fault.end_s
     assert not [one for one in schedule(1, 3600, Shape(), 2.0) if "real" in one.target or "fill" in one.kind]
+
+
+FOLLOWING = """
+import sys, time
+from pathlib import Path
+from tests.live.other_clock import follow
+begin = time.time() - time.monotonic()
+follow(Path(sys.argv[1]))
+for _ in sys.stdin:
+    print(round(time.time() - time.monotonic() - begin, -1), flush=True)
+"""
+
+
+def test_a_running_process_follows_the_steps_of_its_clock(tmp_path: Path) -> None:
+    clock, argv = tmp_path / "clock", [sys.executable, "-c", FOLLOWING]
+    set_ahead(clock, 600)
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "cwd": TOP}
+    with subprocess.Popen([*argv, str(clock)], **pipes) as process:  # type: ignore[call-overload]
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for ahead_s in (600, -30, 0):
+            set_ahead(clock, ahead_s)
+            process.stdin.write("\n")
+            process.stdin.flush()
+            assert float(process.stdout.readline()) == ahead_s
+        process.stdin.close()
 
 
 # -- the checks --------------------------------------------------------------------------------------------------------
