@@ -93,6 +93,7 @@ def sight(last_s: float, verb: str = "stop") -> Sight:
     return Sight({"verb": verb, "instance_id": SERVER}, 0.0, last_s, 60.0)
 
 
+RESET = Exchange(0, 0, True, SERVER, "resetState to error", 1.0, 0, 2.0, 0, None)
 REAL = {"real": frozenset({"real1", "real2"})}
 
 
@@ -104,8 +105,8 @@ REAL = {"real": frozenset({"real1", "real2"})}
         (Seen(Truth(), [FAULT, FAULT], [sight(214)]), ""),  # (the time of two faults at once counts once)
         (Seen(Truth(), [FAULT, FAULT], [sight(216)]), "each_action_ends_in_time"),
         (Seen(Truth(), sights=[sight(900, "delete")]), ""),
-        (Seen(Truth(), [Fault(STEP, "host1", 300, 1, -30)], [sight(239)]), ""),
-        (Seen(Truth(), [Fault(STEP, "host1", 300, 1, -30)], [sight(241)]), "each_action_ends_in_time"),
+        (Seen(Truth(), [Fault(STEP, "host1", 300, 1, -30)], [sight(269)]), ""),
+        (Seen(Truth(), [Fault(STEP, "host1", 300, 1, -30)], [sight(271)]), "each_action_ends_in_time"),
         (Seen(living(), qemus=[("real1", f"kilonova-{SERVER}")], **REAL), ""),
         (Seen(living(), qemus=[], **REAL), "each_real_server_has_its_guest"),
         (Seen(living(), qemus=[("real2", f"kilonova-{SERVER}")], **REAL), "each_real_server_has_its_guest"),
@@ -114,6 +115,8 @@ REAL = {"real": frozenset({"real1", "real2"})}
         (Seen(Truth(), qemus=[("real1", f"kilonova-{OTHER}")], **REAL), "each_real_server_has_its_guest"),
         (Seen(living(host="host1")), "each_server_has_its_guest"),
         (Seen(Truth(), verified=["claim host1"]), "verify_finds_nothing"),
+        (Seen(Truth(exchanges=[RESET]), verified=[f"file-kept host1 {SERVER}/disk.rescue"]), ""),
+        (Seen(Truth(exchanges=[RESET]), verified=[f"file-kept host1 {OTHER}/disk.rescue"]), "verify_finds_nothing"),
         (Seen(Truth(), logs={"api1": "fine\nTraceback (most recent call last):\n  boom\n"}), "no_log_has_a_traceback"),
         (Seen(Truth(), logs={"api1": "a Traceback is no line\n"}), ""),
         (Seen(Truth(defects=["api1 ended by itself"])), "no_defect"),
