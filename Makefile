@@ -9,7 +9,7 @@ ARGS ?=
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo fleet test interleave crashes check bench scale faults mutants simulate soak conformance wheel format docs lock vendor screenshots clean setup
+.PHONY: help demo fleet test interleave crashes check bench scale faults mutants simulate chaos soak conformance wheel format docs lock vendor screenshots clean setup
 
 help: ## show this list
 	@sed -n 's/^\([a-z]*\):[^#]*## /\1|/p' Makefile | while IFS='|' read -r name text; do printf '  make %-11s %s\n' "$$name" "$$text"; done
@@ -53,6 +53,10 @@ faults: ## break real daemons and guests, and see what the service does then (do
 simulate: ## run random plans of requests and faults under virtual time (docs/reliability.md): SEEDS=n, SEED=k
 	@sh lab/bootstrap.sh test
 	@$(PYTHON) -m tests.simulation.explore --seeds $(or $(SEEDS),300) $(if $(FIRST),--first $(FIRST)) $(if $(SEED),--seed $(SEED)) $(if $(KEEP),--keep $(KEEP)) $(ARGS)
+
+chaos: ## break a fleet of real processes at random while clients use it (docs/reliability.md): MINUTES=n, SEED=k, ARGS=--real
+	@sh lab/bootstrap.sh test
+	@$(PYTHON) -m tests.chaos --minutes $(or $(MINUTES),5) $(if $(SEED),--seed $(SEED)) $(ARGS)
 
 mutants: ## take mechanisms away, one at a time: each must turn its test red
 	@sh lab/bootstrap.sh test

@@ -238,7 +238,7 @@ class Lane:
         found: list[list[str]] = []
 
         def look() -> bool:
-            found.append(differences(self.cloud))
+            found.append(differences(self.cloud.client.http))
             return not found[-1]
 
         with contextlib.suppress(AssertionError):

@@ -14,6 +14,9 @@ import signal
 import sys
 import traceback
 from collections.abc import Iterable
+from pathlib import Path
+
+from tests.live.other_clock import CLOCK_FILE, follow
 
 ROOMS = {
     "compute": ("compute", "virt.fake", "rpc", "rpcapi", "images", "objects"),
@@ -52,6 +55,8 @@ def become(program: str, words: list[str], environment: dict[str, str], log: str
     os.setsid()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.environ.update(environment)
+    if CLOCK_FILE in environment:
+        follow(Path(environment[CLOCK_FILE]))
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     for descriptor in (1, 2):
         os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), descriptor)

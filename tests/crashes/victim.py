@@ -50,12 +50,13 @@ class Victim:
         self.is_ready: Callable[[], bool] = lambda: f"kilonova-{role} ready\n" in self._since()
         self._start_of_log = 0
         self.pid = 0
+        self.environment = {"KILONOVA_FAILPOINTS": f"@{self._plan}"}
 
     def start(self) -> None:
         """Begin, without waiting."""
         self.log.touch()
         self._start_of_log = self.log.stat().st_size
-        self.pid = self._programs.start(self._words, {"KILONOVA_FAILPOINTS": f"@{self._plan}"}, self.log)
+        self.pid = self._programs.start(self._words, self.environment, self.log)
 
     def ready(self) -> None:
         """Until it serves, or has died at an armed failpoint."""

@@ -4,6 +4,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+import httpx
+
 from tests.crashes.cloud import Cloud
 
 View = Mapping[str, Any]
@@ -25,14 +27,14 @@ def images(cloud: Cloud, server_id: str) -> list[str]:
     return [one["status"] for one in found]
 
 
-def differences(cloud: Cloud) -> list[str]:
+def differences(http: httpx.Client) -> list[str]:
     """What `kilonova verify` finds: one line for each difference, and for each part that it cannot compare."""
-    services = cloud.client.http.get("/compute/v2.1/os-services?binary=nova-compute").json()["services"]
+    services = http.get("/compute/v2.1/os-services?binary=nova-compute").json()["services"]
     parts = [{"part": "database"}, *({"part": "host", "host": one["host"]} for one in services), {"part": "images"}]
     found: list[str] = []
     for part in parts:
         request = {**part, "repair": False, "pause_seconds": 30, "checksums": False, "begin": False}
-        reply = cloud.client.http.post("/compute/v2.1/kilonova/verify", json={"verify": request})
+        reply = http.post("/compute/v2.1/kilonova/verify", json={"verify": request})
         if reply.status_code != 200:
             found.append(f"{part}: {reply.status_code} {reply.text}")
             continue

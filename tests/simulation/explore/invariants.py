@@ -141,6 +141,7 @@ def _edges() -> frozenset[tuple[str, str]]:
         found |= {(f"{vm}/{rule.task_state or ''}", "error/") for rule in VERBS.values()}
         for rule in VERBS.values():  # a reset of the state, beside an open action
             found |= {(f"{vm}/{rule.task_state or ''}", f"{state}/{rule.task_state or ''}") for state in RESET}
+        found |= {(f"{vm}/{task}", f"{state}/{task}") for task in ("rebooting_hard", "spawning") for state in RESET}
     found.add(("shelved/", "shelved_offloaded/"))
     return frozenset(found)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from kilonova.base.errors import InvalidState, NotFound, StaleWrite
 from kilonova.conductor import aggregates, images
@@ -172,6 +173,16 @@ def test_a_server_is_due_to_leave_after_its_time_and_once(desk: Shelf) -> None:
     assert desk.read(offload.due, 0.0, desk.now) == []  # it waits for somebody's word
     desk.accept(Verb.UNSHELVE, "req-back")
     assert desk.fetch("t-back").items[0].action.params.source is UnshelveSource.OFFLOAD_INCOMPLETE
+
+
+def test_a_server_that_was_deleted_meanwhile_does_not_leave_its_host_and_is_no_defect(desk: Shelf) -> None:
+    desk.shelved()
+    due = desk.read(offload.due, 0.0, desk.now)
+    desk.accept(Verb.DELETE, "req-delete")
+    desk.finish(desk.fetch("t").items[0].action, succeeded=True, power=PowerState.NOSTATE)
+    with capture_logs() as lines:
+        assert desk.write(offload.begin, due, iter(["r1", "offload"]).__next__, desk.now) == set()
+    assert [(line["event"], line["log_level"]) for line in lines] == [("a shelved server stays on its host", "info")]
 
 
 def test_an_offloaded_server_holds_its_address_and_nothing_else(desk: Shelf) -> None:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from kilonova.base.context import system_context
-from kilonova.base.errors import InvalidState
+from kilonova.base.errors import InvalidState, NotFound
 from kilonova.conductor.engine.accept import accept
 from kilonova.conductor.verbs.shelve import newest_verb
 from kilonova.db.database_time import database_now
@@ -55,7 +55,7 @@ def begin(tx: Transaction, instances: Iterable[Instance], new_id: Callable[[], s
         request = AcceptAction(context, instance.id, Verb.SHELVE_OFFLOAD)
         try:
             return accept(tx, request, ActionId(new_id()), now)
-        except InvalidState as exc:  # it has had a newer request since it was read
+        except (InvalidState, NotFound) as exc:  # it has had a newer request since it was read, or was deleted
             log.info("a shelved server stays on its host", instance=instance.id, error=str(exc))
             return None
 
