@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -37,6 +38,7 @@ from kilonova.rpc.memory import MemoryHub
 from kilonova.rpcapi.caller import Caller
 from kilonova.virt.fake import FakeDriver
 from tests.simulation.explore.asgi import send
+from tests.simulation.explore.calls import Calls
 from tests.simulation.explore.files import open_database
 from tests.simulation.explore.gates import GATE, Gate, GatedBus, GatedDatabase
 from tests.simulation.explore.journal import Observer, put_recorded
@@ -111,7 +113,7 @@ class Process:
                 await self._body(self, stack)
                 await asyncio.Event().wait()
         except* (HostSuperseded, HostTaken) as group:
-            self.ended = group
+            self.ended, self.gate.dead = group, True
         except* Exception as group:
             if not self.gate.dead:  # (the clean-up of a process that was killed reaches nothing, and may say so)
                 self._cloud.defects.append(f"{self.name} ended with {_first(group)!r}.")
@@ -168,6 +170,11 @@ class Cloud:
         self.observer = Observer(path)
         self.store = ImageStore(self.state / "images", self.workers)
         self.ledger = Ledger(self.clock.monotonic)
+        self.calls: list[Calls] = []
+        self.buried: set[tuple[str, str]] = set()
+        """Hosts that were given up, with the servers that were on them."""
+        self.replaced: list[Process] = []
+        """Processes of hosts that have a newer process."""
         self.api_gate = Gate("api")
         self._requests: set[asyncio.Task[Answer]] = set()
         self._numbers = itertools.count(1)
@@ -209,21 +216,19 @@ class Cloud:
         """A host that starts now."""
         machine = Machine(vcpus=64, memory_mib=256 * 1024, disk_gib=4096)
         machine.name, machine.ledger = name, self.ledger
-        machine.before_call = self._call
+        machine.changed = partial(self.ledger.enter, machine)
+        machine.before_call = calls = Calls(name, self.weather, self.observer, self.clock.monotonic)
+        self.calls.append(calls)
         body: Body = lambda process, stack: self._host(host, process, stack)  # noqa: E731
         host = Host(name, machine, Process(f"host-{name}", body, self))
         host.process.start()
         return host
 
-    async def _call(self, _call: str, _guest: object) -> Exception | None:
-        gate = GATE.get()
-        if gate is not None:
-            await gate.passed()
-        return await self.weather.of_call()
-
     async def _host(self, host: Host, process: Process, stack: AsyncExitStack) -> None:
         name, clock = host.name, process.clock
-        bus = await stack.enter_async_context(GatedBus(self.hub, self.clock, process.gate, process.is_cut_off))
+        bus = await stack.enter_async_context(
+            GatedBus(self.hub, self.clock, process.gate, process.is_cut_off, self.ledger.fetch)
+        )
         manager = ComputeManager(
             HostIdentity(
                 HostName(name),

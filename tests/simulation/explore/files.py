@@ -4,6 +4,7 @@
 All runs of a process use the same path, one after the other, and the same engine: compiled statements are kept.
 """
 
+import asyncio
 import os
 import shutil
 import tempfile
@@ -11,6 +12,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -36,7 +38,13 @@ def directory() -> Generator[Path]:
 
 @cache
 def _engine(url: str) -> sa.Engine:
-    return make_engine(url, readers=3)
+    engine = make_engine(url, readers=3)
+
+    def on_connect(connection: Any, _record: Any) -> None:
+        connection.create_function("simulated_s", 0, lambda: asyncio.get_running_loop().time())
+
+    sa.event.listen(engine, "connect", on_connect)
+    return engine
 
 
 class _Database(SqliteDatabase):

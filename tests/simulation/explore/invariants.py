@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 
 from kilonova.objects.states import OBSERVED, VERBS, ActionState, PowerState, Verb, VmState
+from tests.simulation.explore.course import OF_THE_COURSE
 from tests.simulation.explore.server_model import explained, operations_of
 from tests.simulation.explore.truth import Guest, Row, Truth
 
@@ -258,6 +259,8 @@ def _wrong_disks(row: Row, guest: Guest) -> str:
         return f"of flavor {guest.flavor}, not {row['flavor']['id']}"
     if guest.kept != (row["old_flavor"] is not None):
         return "with the disk of before a resize" if guest.kept else "without the disk of before its resize"
+    if not guest.disk:
+        return "without its disk"
     return "with a snapshot that no action needs" if guest.snapshots else ""
 
 
@@ -351,6 +354,7 @@ INVARIANTS: tuple[Callable[[Truth], Iterator[str]], ...] = (
     quotas_are_what_lives,
     addresses_are_those_of_servers,
     images_are_their_files,
+    *OF_THE_COURSE,
 )
 
 
