@@ -43,10 +43,13 @@ from tests.simulation.explore.files import open_database
 from tests.simulation.explore.gates import GATE, Gate, GatedBus, GatedDatabase
 from tests.simulation.explore.journal import Observer, put_recorded
 from tests.simulation.explore.ledger import Ledger, Machine
+from tests.simulation.explore.plan import Plan
 from tests.simulation.explore.weather import Weather
 from tests.simulation.virtual import EPOCH, SimClock
 from tests.simulation.world import api_deps, no_findings
 
+NARROW = "10.64.0.0/29"
+"""A network of five guests."""
 ADMIN = bootstrap.FirstAdmin("u1", "p1", "no password")
 
 
@@ -68,7 +71,7 @@ class Process:
     """One process of a host or a conductor.  `ended`: why it has ended by itself."""
 
     def __init__(self, name: str, body: Body, cloud: "Cloud") -> None:
-        self.name, self._body, self._cloud = name, body, cloud
+        self.name, self.body, self._cloud = name, body, cloud
         self.clock = OwnClock(cloud.clock)
         self.gate = Gate(name)
         self.cut_off = False
@@ -110,7 +113,7 @@ class Process:
         GATE.set(self.gate)
         try:
             async with AsyncExitStack() as stack:
-                await self._body(self, stack)
+                await self.body(self, stack)
                 await asyncio.Event().wait()
         except* (HostSuperseded, HostTaken) as group:
             self.ended, self.gate.dead = group, True
@@ -133,6 +136,7 @@ class Host:
     machine: Machine
     process: Process
     boots: int = 1
+    boot: str = "boot"
     off: bool = False
     lost: bool = False
 
@@ -153,6 +157,8 @@ class Cloud:
     seed: int
     state: Path
     tasks: Supervisor
+    small: bool = False
+    narrow: bool = False
     hosts: dict[str, Host] = field(default_factory=dict)
     conductors: list[Process] = field(default_factory=list)
     defects: list[str] = field(default_factory=list)
@@ -163,7 +169,7 @@ class Cloud:
         self.hub = MemoryHub(self.weather.fate)
         self.workers = InlineWorkers()
         (self.state / seeds.FILE).write_text("the hosts' secret")
-        self.settings = settings_of(self.state)
+        self.settings = settings_of(self.state, NARROW if self.narrow else "")
         path = self.state / "kilonova.db"
         put_recorded(path, ADMIN)
         self.db = open_database(path)
@@ -173,6 +179,8 @@ class Cloud:
         self.calls: list[Calls] = []
         self.buried: set[tuple[str, str]] = set()
         """Hosts that were given up, with the servers that were on them."""
+        self.vanished: set[str] = set()
+        """Guests that another tool has removed."""
         self.replaced: list[Process] = []
         """Processes of hosts that have a newer process."""
         self.api_gate = Gate("api")
@@ -214,14 +222,26 @@ class Cloud:
 
     def add_host(self, name: str) -> Host:
         """A host that starts now."""
-        machine = Machine(vcpus=64, memory_mib=256 * 1024, disk_gib=4096)
-        machine.name, machine.ledger = name, self.ledger
+        host = self._machine(name, name)
+        host.process.start()
+        return host
+
+    def add_clone(self, original: Host) -> Host:
+        """A copy of a host's machine, which starts now, and of which the cloud has no record."""
+        host = self._machine(original.name, f"a copy of {original.name}")
+        host.boot = "boot-copy"
+        host.process.start()
+        return host
+
+    def _machine(self, name: str, machine_name: str) -> Host:
+        vcpus = 4 if self.small else 64
+        machine = Machine(vcpus=vcpus, memory_mib=256 * 1024, disk_gib=4096)
+        machine.name, machine.ledger = machine_name, self.ledger
         machine.changed = partial(self.ledger.enter, machine)
         machine.before_call = calls = Calls(name, self.weather, self.observer, self.clock.monotonic)
         self.calls.append(calls)
         body: Body = lambda process, stack: self._host(host, process, stack)  # noqa: E731
         host = Host(name, machine, Process(f"host-{name}", body, self))
-        host.process.start()
         return host
 
     async def _host(self, host: Host, process: Process, stack: AsyncExitStack) -> None:
@@ -233,7 +253,7 @@ class Cloud:
             HostIdentity(
                 HostName(name),
                 f"node-{name}",
-                f"boot-{name}-{host.boots}",
+                f"{host.boot}-{name}-{host.boots}",
                 self.clock.new_id(),
                 f"state-{name}",
                 clock.monotonic(),
@@ -294,7 +314,7 @@ class Cloud:
         return True
 
 
-def settings_of(state: Path) -> Settings:
+def settings_of(state: Path, cidr: str) -> Settings:
     """Periods that let a short run contain some rounds of each, and no more: rounds are most of its cost."""
     overrides: dict[tuple[str, str], Any] = {
         ("DEFAULT", "state_path"): str(state),
@@ -307,22 +327,23 @@ def settings_of(state: Path) -> Settings:
         ("conductor", "watchdog_interval"): 15.0,
         ("api", "allowed_hosts"): ["sim"],
         ("quota", "instances"): 30,
+        ("network", "cidr"): cidr,
         ("quota", "cores"): 60,
     }
     return load(overrides=overrides)
 
 
 @asynccontextmanager
-async def opened(seed: int, state: Path, *, hosts: int, conductors: int) -> AsyncGenerator[Cloud]:
+async def opened(plan: Plan, state: Path) -> AsyncGenerator[Cloud]:
     """A cloud in which the API answers and everything else starts."""
     async with AsyncExitStack() as stack:
-        tasks = await stack.enter_async_context(Supervisor(SimClock(seed)))
-        cloud = Cloud(seed, state, tasks)
+        tasks = await stack.enter_async_context(Supervisor(SimClock(plan.seed)))
+        cloud = Cloud(plan.seed, state, tasks, small=plan.small, narrow=plan.narrow)
         stack.push_async_callback(cloud.db.close)
         stack.callback(cloud.observer.close)
-        for _ in range(conductors):
+        for _ in range(plan.conductors):
             cloud.add_conductor()
-        for number in range(hosts):
+        for number in range(plan.hosts):
             cloud.hosts[f"h{number}"] = cloud.add_host(f"h{number}")
         await cloud.open_api(stack)
         yield cloud

@@ -267,6 +267,15 @@ def addresses_are_on_the_host(truth: Truth) -> Iterator[str]:
             yield f"Server {address['instance_id']} is on {host}, and keeps an address on {address['host']}."
 
 
+def a_server_without_a_guest_shows_no_power(truth: Truth) -> Iterator[str]:
+    """A server whose guest is not on its host does not show a power state of it."""
+    there = {(guest.machine, guest.id) for guest in truth.guests if guest.defined}
+    for row in truth.living:
+        host, power = row["host"], row["power_state"]
+        if host is not None and host not in truth.gone and (host, row["id"]) not in there and power:
+            yield f"Server {row['id']} ({row['vm_state']}) shows {PowerState(power).name}, and has no guest on {host}."
+
+
 def replaced_processes_end(truth: Truth) -> Iterator[str]:
     """A process that has lost its host to a newer one ends."""
     yield from (f"Process {name} was replaced and goes on." for name in truth.replaced)
@@ -291,5 +300,6 @@ OF_THE_COURSE = (
     the_last_copy_stays,
     a_failure_keeps_the_power,
     addresses_are_on_the_host,
+    a_server_without_a_guest_shows_no_power,
     replaced_processes_end,
 )

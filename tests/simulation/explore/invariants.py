@@ -93,8 +93,8 @@ def _is_immediate(row: Row) -> bool:
     return row["verb"] == Verb.POWER_UPDATE or VERBS[Verb(row["verb"])].immediate
 
 
-NO_ACTION = frozenset({"injectNetworkInfo"})
-"""Accepted without an action: there is nothing to do."""
+NO_ACTION = frozenset({"injectNetworkInfo", "cancel"})
+"""Accepted without an action of their own."""
 
 
 def ends_once(truth: Truth) -> Iterator[str]:
@@ -213,7 +213,7 @@ def each_server_has_its_guest(truth: Truth) -> Iterator[str]:
         one.server for one in truth.exchanges if one.verb.startswith("resetState") and (one.accepted or one.unknown)
     }
     for row in truth.living:
-        if row["vm_state"] in ("error", "building"):
+        if row["vm_state"] in ("error", "building") or row["id"] in truth.lost_guests:
             continue
         there = [guest for guest in guests[row["id"]] if guest.defined]
         wanted = [] if row["vm_state"] == "shelved_offloaded" else [row["host"]]

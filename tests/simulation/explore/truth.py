@@ -65,6 +65,8 @@ class Truth:
     """The same, of all times; with an empty server for each host."""
     replaced: Sequence[str] = ()
     """Processes that were replaced, and live."""
+    lost_guests: frozenset[str] = frozenset()
+    """Those that another tool has removed."""
     gone: frozenset[str] = frozenset()
     vanished: bool = False
     jumped: bool = False
@@ -126,6 +128,7 @@ def truth_of(scene: Scene) -> Truth:
         tombstones=frozenset((row["host"], row["instance_id"]) for row in rows("SELECT * FROM tombstones")),
         buried=frozenset(cloud.buried),
         replaced=[process.name for process in cloud.replaced if process.lives],
+        lost_guests=frozenset(cloud.vanished),
         gone=frozenset(host.name for host in machines if host.lost),
         vanished=any("vanishes" in text for _, text in scene.history.events),
         jumped=bool(cloud.clock.jumped),

@@ -1,0 +1,419 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A request that meets a fault on purpose, each kind by its name in a plan.
+
+Faults that come at any time meet seldom what is in progress for a moment only.  A trap brings a server of its own into
+some state, sends one more request, and causes a fault exactly while that request is carried out.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from random import Random
+
+from kilonova.objects.ids import InstanceId
+from kilonova.objects.states import PowerState
+from tests.simulation.explore.cloud import Host, Process
+from tests.simulation.explore.edits import change_service, force_down, give_up
+from tests.simulation.explore.faults import Scene, power_cut
+from tests.simulation.explore.history import Exchange
+from tests.simulation.explore.plan import LONGEST_S
+from tests.simulation.explore.weather import Aim
+
+PASSED_S = 25.0
+"""How long a trap waits for a request, or for the moment of its fault."""
+
+CHAINS = tuple(
+    tuple(text.split("+"))
+    for text in (
+        "create", "create", "stop", "stop+start", "stop+start", "reboot", "hard reboot", "pause", "pause+unpause",
+        "suspend+resume", "rescue", "rescue+unrescue", "rebuild", "resize", "resize", "resize+confirmResize",
+        "resize+confirmResize", "resize+revertResize", "createImage", "createBackup", "shelve", "shelve+shelveOffload",
+        "shelve+shelveOffload", "shelve+unshelve", "shelve+shelveOffload+unshelve", "shelve+shelveOffload+unshelve",
+    )
+)  # fmt: skip
+"""What a server of a trap does; the fault meets the last request."""
+
+
+@dataclass
+class Target:
+    """The server of a trap: its slot, and the client that sends its requests."""
+
+    scene: Scene
+    random: Random
+    slot: int
+
+    @property
+    def server(self) -> InstanceId | None:
+        """Its id, once it was accepted."""
+        server = self.scene.clients.slots.get(self.slot)
+        return None if server is None else InstanceId(server)
+
+    @property
+    def host(self) -> Host | None:
+        """Where it is, or where its open action is done."""
+        rows = self.scene.cloud.observer.rows(_PLACE, self.server, self.server)
+        return next((self.scene.cloud.hosts[row["host"]] for row in rows if row["host"]), None)
+
+    async def until(self, what: Callable[[], bool], within_s: float = PASSED_S) -> bool:
+        """Wait until it is true."""
+        return await self.scene.cloud.until(what, within_s=within_s, every_s=0.05)
+
+    async def rests(self) -> bool:
+        """Wait until no action of the server is open."""
+        rows = self.scene.cloud.observer.rows
+        query = "SELECT 1 FROM actions WHERE instance_id = ? AND state = 'open'"
+        return await self.scene.cloud.until(lambda: not rows(query, self.server), within_s=PASSED_S, every_s=0.2)
+
+    async def ask(self, verb: str) -> Exchange | None:
+        """Send a request for it."""
+        if verb == "create":
+            await self.scene.clients.create(0, self.slot, self.random)
+        elif self.server is not None and verb == "delete":
+            await self.scene.clients.delete_server(0, self.server)
+        elif self.server is not None and verb == "cancel":
+            await self.scene.clients.cancel(0, self.server)
+        elif self.server is not None:
+            return await self.scene.clients.action(0, self.server, verb, self.random)
+        return None
+
+    async def prepared(self, chain: tuple[str, ...]) -> bool:
+        """Do all of the chain except its last request.  Returns whether that was possible."""
+        for verb in ("create", *chain)[: -1 if chain[0] != "create" else 0]:
+            exchange = await self.ask(verb)
+            refused = exchange is not None and not exchange.accepted
+            if self.server is None or refused or not await self.rests():
+                return False
+        return True
+
+    async def lost_time(self, longest_s: float) -> None:
+        """Some time goes by, mostly little."""
+        await asyncio.sleep(self.random.choice((0.0, self.random.uniform(0, 1), self.random.uniform(0, longest_s))))
+
+
+_PLACE = """
+SELECT host FROM actions WHERE instance_id = ? AND state = 'open' UNION ALL SELECT host FROM instances WHERE id = ?
+"""
+
+Fault = Callable[[Target], Awaitable[None]]
+
+
+def _meets(fault: Fault, *, chains: tuple[tuple[str, ...], ...] = CHAINS) -> "Trap":
+    """The trap of this fault."""
+
+    async def trap(scene: Scene, random: Random, slot: int) -> None:
+        target, chain = Target(scene, random, slot), random.choice(chains)
+        if not await target.prepared(chain):
+            return
+        striking = asyncio.ensure_future(fault(target))
+        await target.ask(chain[-1])
+        if random.random() < 0.3:
+            await target.lost_time(2)
+            await target.ask(random.choice(("delete", "cancel", "stop", "hard reboot", "resetState to active")))
+        await striking
+
+    return trap
+
+
+Trap = Callable[[Scene, Random, int], Awaitable[None]]
+
+
+async def _begun(target: Target, skip: int, kind: str = "", times: int = 1, hang_s: float = 0.0) -> Aim | None:
+    """Wait until so many calls of the server's guest have begun, and let the next have faults."""
+    if target.server is None and not await target.until(lambda: target.server is not None):
+        return None
+    assert target.server is not None
+    aim = target.scene.cloud.weather.aims[target.server] = Aim(kind, skip, times, hang_s)
+    await target.until(lambda: aim.reached, within_s=10)
+    return aim if aim.reached else None
+
+
+def _forget(target: Target) -> None:
+    if target.server is not None:
+        target.scene.cloud.weather.aims.pop(target.server, None)
+
+
+async def _fails(target: Target) -> None:
+    random = target.random
+    kind = random.choice(("fails", "fails", "fails", "lies", "is cut off"))
+    times, skip = random.choice((1, 1, 2, random.randint(2, 12), 100)), random.randint(0, 7)
+    target.scene.note(f"{times} calls of server {target.slot}: each {kind}, after {skip} others")
+    await _begun(target, skip, kind, times)
+    host = target.host
+    if random.random() < 0.25 and host is not None and host.machine.away is None:  # and then nothing can be read
+        host.machine.go_away("libvirtd does not answer.")
+        await asyncio.sleep(random.uniform(1, LONGEST_S))
+        host.machine.come_back()
+    await asyncio.sleep(random.uniform(5, LONGEST_S))
+    _forget(target)
+
+
+async def _hangs(target: Target) -> None:
+    """Longer than most deadlines."""
+    hang_s = target.random.uniform(400, 1200)
+    target.scene.note(f"a call of server {target.slot} hangs for {hang_s:.0f} s")
+    if await _begun(target, target.random.randint(0, 4), "hangs", 1, hang_s):
+        await target.rests()
+    _forget(target)
+
+
+async def _crashes(target: Target) -> None:
+    """The host's process ends and starts again; its messages may still be on their way."""
+    random, weather = target.random, target.scene.cloud.weather
+    if not await target.until(lambda: target.host is not None, within_s=5):
+        return
+    host = target.host
+    assert host is not None
+    if random.random() < 0.5:
+        weather.late_from |= {host.name}
+    process, gate = host.process, host.process.gate
+    gate.countdown = random.randint(1, 16)
+    target.scene.note(f"{process.name} ends after {gate.countdown} ends of calls")
+    await target.until(lambda: gate.dead, within_s=10)
+    if random.random() < 0.5:
+        weather.late_from -= {host.name}
+    await process.kill()
+    await target.lost_time(10)
+    if not host.off:
+        process.start()
+    weather.late_from -= {host.name}
+
+
+async def _late(target: Target) -> None:
+    """What the host reports arrives up to a minute later."""
+    if await target.until(lambda: target.host is not None, within_s=5) and (host := target.host) is not None:
+        await target.lost_time(1)
+        target.scene.note(f"all messages of {host.name} are late")
+        target.scene.cloud.weather.late_from |= {host.name}
+        await asyncio.sleep(target.random.uniform(0.5, 10))
+        target.scene.cloud.weather.late_from -= {host.name}
+
+
+async def _replaced(target: Target) -> None:
+    """The host's process stands still, another one of the same machine takes its place, and the first goes on."""
+    random, cloud = target.random, target.scene.cloud
+    if not await target.until(lambda: target.host is not None, within_s=5):
+        return
+    host = target.host
+    assert host is not None
+    old = host.process
+    if not old.lives or old.gate.frozen:
+        return
+    old.gate.sleepy = random.randint(1, 16)
+    await target.until(lambda: old.gate.frozen, within_s=10)
+    old.gate.freeze()
+    await target.lost_time(5)
+    if not host.off and host.process is old and old.lives:
+        target.scene.note(f"another process takes the place of {old.name}")
+        cloud.replaced.append(old)
+        host.process = Process(old.name, old.body, cloud)
+        host.process.start()
+        await target.lost_time(LONGEST_S)
+    old.gate.sleepy = 0
+    old.gate.thaw()
+
+
+async def _conductors(target: Target) -> None:
+    """All conductors, or one of them, stand still or end."""
+    random, cloud = target.random, target.scene.cloud
+    chosen = cloud.conductors if random.random() < 0.5 else [random.choice(cloud.conductors)]
+    stands = random.random() < 0.6
+    for process in chosen:
+        name = "sleepy" if stands else "countdown"
+        setattr(process.gate, name, random.randint(1, 8))
+        target.scene.note(f"{process.name} {'stands still' if stands else 'ends'} in {getattr(process.gate, name)} calls")
+    gates = [process.gate for process in chosen]
+    await target.until(lambda: all(gate.frozen or gate.dead for gate in gates), within_s=3)
+    if random.random() < 0.5:
+        await target.ask(random.choice(("delete", "cancel")))
+    await asyncio.sleep(random.choice((0.5, 5, random.uniform(5, LONGEST_S))))
+    for process, gate in zip(chosen, gates, strict=True):
+        gate.sleepy = 0
+        gate.thaw()
+        if not stands:
+            await process.kill()
+            process.start()
+
+
+async def _boots(target: Target) -> None:
+    """The machine boots, soon or after it was away for long."""
+    random = target.random
+    if not await _begun(target, random.randint(0, 9)):
+        return
+    _forget(target)
+    if (host := target.host) is not None:
+        target.scene.note(f"host {host.name} boots")
+        await power_cut(target.scene, host, random.choice((random.uniform(1, 10), random.uniform(45, 70))))
+
+
+async def _guest_ends(target: Target) -> None:
+    """The guest ends by itself, and the host's process may end next."""
+    random = target.random
+    if not await _begun(target, random.randint(0, 12)):
+        return
+    _forget(target)
+    host, server = target.host, target.server
+    if host is None or server is None or host.off:
+        return
+    machine, cloud = host.machine, target.scene.cloud
+    await target.until(lambda: server in machine.guests and machine.guests[server].power is PowerState.RUNNING, 3)
+    guest = machine.guests.get(server)
+    if guest is None or guest.power is not PowerState.RUNNING:
+        return
+    how = random.choice(("dies", "shuts itself down", "shuts itself down", "vanishes"))
+    target.scene.note(f"guest {server[:8]} on {host.name} {how}")
+    if how == "vanishes":
+        cloud.vanished.add(server)
+        machine.vanish(server)
+    elif how == "dies":
+        cloud.ledger.ended[server] += 1
+        machine.crash(server)
+    else:
+        machine.move(server, PowerState.SHUTDOWN, "shutdown")
+    if random.random() < 0.5 and not host.off:
+        await host.process.kill()
+        await target.lost_time(5)
+        host.process.start()
+
+
+async def _operator(target: Target) -> None:
+    """An operator forces the host down, and takes it back."""
+    random = target.random
+    if not await _begun(target, random.randint(0, 6)):
+        return
+    _forget(target)
+    if (host := target.host) is not None:
+        target.scene.note(f"an operator forces host {host.name} down")
+        await force_down(target.scene, host.name)
+        if random.random() < 0.5:
+            await target.lost_time(3)
+            await target.ask(random.choice(("delete", "hard reboot", "stop", "rebuild")))
+        await asyncio.sleep(random.uniform(1, LONGEST_S))
+        await change_service(target.scene, host.name, forced_down=False)
+
+
+async def _another(target: Target) -> None:
+    """Another request follows at once."""
+    await target.until(lambda: target.server is not None, within_s=5)
+    await target.lost_time(2)
+    await target.ask(target.random.choice(("delete", "delete", "cancel", "cancel", "forceDelete", "hard reboot")))
+
+
+async def _loses_the_database(target: Target) -> None:
+    """Replies are lost and the database is refused: the caller does not learn what was done."""
+    weather, random = target.scene.cloud.weather, target.random
+    loss, refused, doubling = random.uniform(0.2, 0.7), random.uniform(0, 0.8), random.choice((0.0, 0.7))
+    target.scene.note(f"messages are lost ({loss:.2f}), doubled ({doubling:.2f}), the database is refused ({refused:.2f})")
+    weather.loss, weather.refused, weather.doubling = weather.loss + loss, weather.refused + refused, weather.doubling + doubling
+    for _ in range(random.randint(1, 4)):
+        await asyncio.sleep(random.uniform(0.5, 3))
+        await target.ask(random.choice(("stop", "start", "reboot", "lock", "unlock")))
+    weather.loss, weather.refused, weather.doubling = (
+        value if value > 1e-9 else 0.0
+        for value in (weather.loss - loss, weather.refused - refused, weather.doubling - doubling)
+    )
+
+
+async def _deleted_while_down(scene: Scene, random: Random, slot: int) -> None:
+    """A server is deleted while its host is down; the host's first calls fail when it is back."""
+    target = Target(scene, random, slot)
+    if not await target.prepared(("create",)) or (host := target.host) is None or host.off:
+        return
+    scene.note(f"host {host.name} is down, and server {slot} is deleted meanwhile")
+    down = asyncio.ensure_future(power_cut(scene, host, random.choice((60.0, 75.0, 900.0) if slot % 4 == 0 else (60.0, 75.0))))
+    await asyncio.sleep(random.uniform(0, 50))
+    await target.ask("delete")
+    assert target.server is not None
+    scene.cloud.weather.aims[target.server] = Aim("fails", 0, random.choice((0, 1, 3, 20)))
+    await down
+    await asyncio.sleep(LONGEST_S)
+    _forget(target)
+
+
+async def _given_up(scene: Scene, random: Random, slot: int) -> None:
+    """A host is off, is given up, its server may be evacuated, and the host returns."""
+    target = Target(scene, random, slot)
+    if not await target.prepared(("create",)) or (host := target.host) is None or host.off:
+        return
+    scene.note(f"host {host.name} is off for long")
+    down = asyncio.ensure_future(power_cut(scene, host, random.uniform(75, 100)))
+    await asyncio.sleep(50)
+    for _ in range(3):
+        if await give_up(scene, host.name):
+            break
+        await asyncio.sleep(5)
+    if random.random() < 0.6 and target.server is not None:
+        if random.random() < 0.5:
+            aim = Aim(random.choice(("fails", "lies")), random.randint(0, 5), random.choice((1, 3, 100)))
+            scene.cloud.weather.aims[target.server] = aim
+        await target.ask("evacuate")
+    await down
+    _forget(target)
+
+
+async def _cloned(scene: Scene, random: Random, _slot: int) -> None:
+    """A copy of a host's machine starts beside the host, which lives: it is refused."""
+    cloud, host = scene.cloud, scene.host(random)
+    process = host.process
+
+    def steady() -> bool:
+        calm = not (cloud.weather.loss or cloud.weather.late or cloud.weather.slow or cloud.weather.late_from)
+        return calm and process.lives and not process.gate.frozen and not process.cut_off and not host.off
+
+    began = cloud.clock.monotonic()
+    while steady() and cloud.clock.monotonic() < began + 20:
+        await asyncio.sleep(1)
+    if not steady():
+        return
+    scene.note(f"a copy of host {host.name} starts")
+    if random.random() < 0.5:
+        for conductor in cloud.conductors:
+            await conductor.kill()
+            conductor.start()
+    clone = cloud.add_clone(host)
+    rows = cloud.observer.rows
+    while steady() and host.process is process and cloud.clock.monotonic() < began + 45:
+        (row,) = rows("SELECT boot_id FROM services WHERE host = ? AND binary = 'kilonova-compute'", host.name)
+        if row["boot_id"].startswith("boot-copy"):
+            cloud.defects.append(f"A copy of host {host.name} was admitted while the host lived.")
+            break
+        await asyncio.sleep(0.5)
+    await clone.process.kill()
+
+
+async def _together(scene: Scene, random: Random, slot: int) -> None:
+    """Servers are created at the same time."""
+    await asyncio.gather(*(scene.clients.create(n % 3, slot + n * 1000, random) for n in range(random.randint(2, 4))))
+
+
+async def _without_image(scene: Scene, random: Random, slot: int) -> None:
+    """The image of a shelved server is deleted before or while the server leaves its host, or returns."""
+    target, chain = Target(scene, random, slot), ("shelve", "shelveOffload", "unshelve")[: random.randint(2, 3)]
+    if not await target.prepared(chain):
+        return
+    query = "SELECT shelved_image FROM instances WHERE id = ? AND shelved_image IS NOT NULL"
+    rows = scene.cloud.observer.rows(f"SELECT shelved_image ->> 'id' AS id FROM ({query})", target.server)
+    for row in rows:
+        scene.note(f"the image of shelved server {slot} is deleted")
+        await scene.cloud.request("DELETE", f"/image/v2/images/{row['id']}")
+    await target.ask(chain[-1])
+
+
+TRAPS: Mapping[str, Trap] = {
+    "a verb meets failing calls": _meets(_fails),
+    "a verb hangs for long": _meets(_hangs, chains=(("stop",), ("pause",), ("stop", "start"), ("pause", "unpause"))),
+    "a verb meets a crash": _meets(_crashes),
+    "a verb meets late messages": _meets(_late),
+    "a verb meets another process": _meets(_replaced),
+    "a verb meets conductors that stop": _meets(_conductors),
+    "a verb meets a boot": _meets(_boots),
+    "a verb meets the end of its guest": _meets(_guest_ends),
+    "a verb meets an operator": _meets(_operator),
+    "a verb meets another verb": _meets(_another),
+    "a verb meets lost replies": _meets(_loses_the_database, chains=(("create",), ("stop",), ("reboot",), ("pause",))),
+    "a delete meets a host that is down": _deleted_while_down,
+    "a host is given up and returns": _given_up,
+    "a host is cloned": _cloned,
+    "creates meet each other": _together,
+    "an image of a shelved server is deleted": _without_image,
+}
+"""Each trap of a plan."""
