@@ -48,8 +48,8 @@ from tests.simulation.explore.weather import Weather
 from tests.simulation.virtual import EPOCH, SimClock
 from tests.simulation.world import api_deps, no_findings
 
-NARROW = "10.64.0.0/29"
-"""A network of five guests."""
+NARROW = "10.64.0.0/27"
+"""A network of few guests."""
 ADMIN = bootstrap.FirstAdmin("u1", "p1", "no password")
 
 
@@ -181,8 +181,6 @@ class Cloud:
         """Hosts that were given up, with the servers that were on them."""
         self.vanished: set[str] = set()
         """Guests that another tool has removed."""
-        self.replaced: list[Process] = []
-        """Processes of hosts that have a newer process."""
         self.api_gate = Gate("api")
         self._requests: set[asyncio.Task[Answer]] = set()
         self._numbers = itertools.count(1)

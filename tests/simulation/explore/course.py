@@ -276,11 +276,6 @@ def a_server_without_a_guest_shows_no_power(truth: Truth) -> Iterator[str]:
             yield f"Server {row['id']} ({row['vm_state']}) shows {PowerState(power).name}, and has no guest on {host}."
 
 
-def replaced_processes_end(truth: Truth) -> Iterator[str]:
-    """A process that has lost its host to a newer one ends."""
-    yield from (f"Process {name} was replaced and goes on." for name in truth.replaced)
-
-
 OF_THE_COURSE = (
     a_state_agrees_with_its_power,
     an_action_alone_changes_its_server,
@@ -301,5 +296,4 @@ OF_THE_COURSE = (
     a_failure_keeps_the_power,
     addresses_are_on_the_host,
     a_server_without_a_guest_shows_no_power,
-    replaced_processes_end,
 )

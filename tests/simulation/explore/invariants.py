@@ -140,8 +140,8 @@ def _edges() -> frozenset[tuple[str, str]]:
         found |= {(f"{vm}/{rule.task_state or ''}", "deleted/") for rule in VERBS.values()}
         found |= {(f"{vm}/{task}", "deleted/") for task in ("rebooting_hard", "spawning", "")}
         found |= {(f"{vm}/{rule.task_state or ''}", "error/") for rule in VERBS.values()}
-        for rule in VERBS.values():  # a reset of the state, beside an open action
-            found |= {(f"{vm}/{rule.task_state or ''}", f"{state}/{rule.task_state or ''}") for state in RESET}
+        for task in (*(rule.task_state or "" for rule in VERBS.values()), "rebooting_hard", "spawning"):
+            found |= {(f"{vm}/{task}", f"{state}/{task}") for state in RESET}  # a reset, beside an open action
     found.add(("shelved/", "shelved_offloaded/"))
     return frozenset(found)
 

@@ -28,7 +28,9 @@ _ACTION = _ENTER.format(
     values="'action', NEW.id, NEW.instance_id, NEW.verb, NEW.request_id, {before}, NEW.state",
 )
 _NOTICE = _ENTER.format(
-    columns="verb, state", values="'notice', NEW.id, NEW.payload ->> 'uuid', NEW.event_type, NEW.payload ->> 'state'"
+    columns="verb, state",
+    values="""'notice', NEW.id, coalesce(NEW.payload ->> 'uuid', ''), NEW.event_type,
+    coalesce(NEW.payload ->> 'state', '')""",
 )
 _FREED = _ENTER.format(columns="state, host", values="'freed address', OLD.value, OLD.instance_id, OLD.value, OLD.host")
 _PROCESS = _ENTER.format(

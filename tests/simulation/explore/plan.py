@@ -69,7 +69,6 @@ TRAPS: Mapping[str, int] = {
     "a verb hangs for long": 1,
     "a verb meets a crash": 5,
     "a verb meets late messages": 3,
-    "a verb meets another process": 4,
     "a verb meets conductors that stop": 5,
     "a verb meets a boot": 4,
     "a verb meets the end of its guest": 4,

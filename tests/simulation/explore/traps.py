@@ -12,7 +12,7 @@ from random import Random
 
 from kilonova.objects.ids import InstanceId
 from kilonova.objects.states import PowerState
-from tests.simulation.explore.cloud import Host, Process
+from tests.simulation.explore.cloud import Host
 from tests.simulation.explore.edits import change_service, force_down, give_up
 from tests.simulation.explore.faults import Scene, power_cut
 from tests.simulation.explore.history import Exchange
@@ -188,30 +188,6 @@ async def _late(target: Target) -> None:
         target.scene.cloud.weather.late_from -= {host.name}
 
 
-async def _replaced(target: Target) -> None:
-    """The host's process stands still, another one of the same machine takes its place, and the first goes on."""
-    random, cloud = target.random, target.scene.cloud
-    if not await target.until(lambda: target.host is not None, within_s=5):
-        return
-    host = target.host
-    assert host is not None
-    old = host.process
-    if not old.lives or old.gate.frozen:
-        return
-    old.gate.sleepy = random.randint(1, 16)
-    await target.until(lambda: old.gate.frozen, within_s=10)
-    old.gate.freeze()
-    await target.lost_time(5)
-    if not host.off and host.process is old and old.lives:
-        target.scene.note(f"another process takes the place of {old.name}")
-        cloud.replaced.append(old)
-        host.process = Process(old.name, old.body, cloud)
-        host.process.start()
-        await target.lost_time(LONGEST_S)
-    old.gate.sleepy = 0
-    old.gate.thaw()
-
-
 async def _conductors(target: Target) -> None:
     """All conductors, or one of them, stand still or end."""
     random, cloud = target.random, target.scene.cloud
@@ -272,7 +248,8 @@ async def _guest_ends(target: Target) -> None:
     if random.random() < 0.5 and not host.off:
         await host.process.kill()
         await target.lost_time(5)
-        host.process.start()
+        if not host.off:
+            host.process.start()
 
 
 async def _operator(target: Target) -> None:
@@ -403,7 +380,6 @@ TRAPS: Mapping[str, Trap] = {
     "a verb hangs for long": _meets(_hangs, chains=(("stop",), ("pause",), ("stop", "start"), ("pause", "unpause"))),
     "a verb meets a crash": _meets(_crashes),
     "a verb meets late messages": _meets(_late),
-    "a verb meets another process": _meets(_replaced),
     "a verb meets conductors that stop": _meets(_conductors),
     "a verb meets a boot": _meets(_boots),
     "a verb meets the end of its guest": _meets(_guest_ends),

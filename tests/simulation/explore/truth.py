@@ -63,8 +63,6 @@ class Truth:
     """Hosts that were given up, with the servers of which they may have copies."""
     buried: frozenset[tuple[str, str]] = frozenset()
     """The same, of all times; with an empty server for each host."""
-    replaced: Sequence[str] = ()
-    """Processes that were replaced, and live."""
     lost_guests: frozenset[str] = frozenset()
     """Those that another tool has removed."""
     gone: frozenset[str] = frozenset()
@@ -127,7 +125,6 @@ def truth_of(scene: Scene) -> Truth:
         defects=[*cloud.defects, *errors.unexpected],
         tombstones=frozenset((row["host"], row["instance_id"]) for row in rows("SELECT * FROM tombstones")),
         buried=frozenset(cloud.buried),
-        replaced=[process.name for process in cloud.replaced if process.lives],
         lost_guests=frozenset(cloud.vanished),
         gone=frozenset(host.name for host in machines if host.lost),
         vanished=any("vanishes" in text for _, text in scene.history.events),
