@@ -334,10 +334,11 @@ async def _cloned(scene: Scene, random: Random, _slot: int) -> None:
 
     def steady() -> bool:
         calm = not (cloud.weather.loss or cloud.weather.late or cloud.weather.slow or cloud.weather.late_from)
-        return calm and process.lives and not process.gate.frozen and not process.cut_off and not host.off
+        heard = not any(one.deaf_to or one.gate.frozen for one in cloud.conductors)
+        return calm and heard and process.lives and not process.gate.frozen and not process.cut_off and not host.off
 
     began = cloud.clock.monotonic()
-    while steady() and cloud.clock.monotonic() < began + 20:
+    while steady() and cloud.clock.monotonic() < began + 45:
         await asyncio.sleep(1)
     if not steady():
         return
@@ -348,7 +349,7 @@ async def _cloned(scene: Scene, random: Random, _slot: int) -> None:
             conductor.start()
     clone = cloud.add_clone(host)
     rows = cloud.observer.rows
-    while steady() and host.process is process and cloud.clock.monotonic() < began + 45:
+    while steady() and host.process is process and cloud.clock.monotonic() < began + 75:
         (row,) = rows("SELECT boot_id FROM services WHERE host = ? AND binary = 'kilonova-compute'", host.name)
         if row["boot_id"].startswith("boot-copy"):
             cloud.defects.append(f"A copy of host {host.name} was admitted while the host lived.")
