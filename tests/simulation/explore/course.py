@@ -80,7 +80,11 @@ def actions_keep_their_order(truth: Truth) -> Iterator[str]:
 def quotas_are_kept(truth: Truth) -> Iterator[str]:
     """No request is accepted beyond a quota."""
     for change in truth.changes:
-        if change.kind == "usage" and change.power_before is not None and (change.power or 0) > change.power_before >= 0:
+        if (
+            change.kind == "usage"
+            and change.power_before is not None
+            and (change.power or 0) > change.power_before >= 0
+        ):
             yield f"At {change.at_s:.1f} s project {change.id} has {change.power} servers, and may have {change.power_before}."
 
 
@@ -183,7 +187,9 @@ def wished(truth: Truth, change: Change) -> int | None:
 
 def a_boot_starts_what_should_run(truth: Truth) -> Iterator[str]:
     """A guest that should run, and was off only because its host was, is started when the host boots."""
-    failed = {row["instance_id"] for row in truth.actions if row["state"] in (ActionState.FAILED, ActionState.CANCELLED)}
+    failed = {
+        row["instance_id"] for row in truth.actions if row["state"] in (ActionState.FAILED, ActionState.CANCELLED)
+    }
     failed |= {row["instance_id"] for row in truth.actions if row["state"] == ActionState.ABANDONED}
     for row in truth.living:
         should = row["desired_power"] == PowerState.RUNNING and row["vm_state"] == VmState.STOPPED

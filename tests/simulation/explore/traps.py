@@ -196,7 +196,9 @@ async def _conductors(target: Target) -> None:
     for process in chosen:
         name = "sleepy" if stands else "countdown"
         setattr(process.gate, name, random.randint(1, 8))
-        target.scene.note(f"{process.name} {'stands still' if stands else 'ends'} in {getattr(process.gate, name)} calls")
+        target.scene.note(
+            f"{process.name} {'stands still' if stands else 'ends'} in {getattr(process.gate, name)} calls"
+        )
     gates = [process.gate for process in chosen]
     await target.until(lambda: all(gate.frozen or gate.dead for gate in gates), within_s=3)
     if random.random() < 0.5:
@@ -279,8 +281,14 @@ async def _loses_the_database(target: Target) -> None:
     """Replies are lost and the database is refused: the caller does not learn what was done."""
     weather, random = target.scene.cloud.weather, target.random
     loss, refused, doubling = random.uniform(0.2, 0.7), random.uniform(0, 0.8), random.choice((0.0, 0.7))
-    target.scene.note(f"messages are lost ({loss:.2f}), doubled ({doubling:.2f}), the database is refused ({refused:.2f})")
-    weather.loss, weather.refused, weather.doubling = weather.loss + loss, weather.refused + refused, weather.doubling + doubling
+    target.scene.note(
+        f"messages are lost ({loss:.2f}), doubled ({doubling:.2f}), the database is refused ({refused:.2f})"
+    )
+    weather.loss, weather.refused, weather.doubling = (
+        weather.loss + loss,
+        weather.refused + refused,
+        weather.doubling + doubling,
+    )
     for _ in range(random.randint(1, 4)):
         await asyncio.sleep(random.uniform(0.5, 3))
         await target.ask(random.choice(("stop", "start", "reboot", "lock", "unlock")))
@@ -296,7 +304,9 @@ async def _deleted_while_down(scene: Scene, random: Random, slot: int) -> None:
     if not await target.prepared(("create",)) or (host := target.host) is None or host.off:
         return
     scene.note(f"host {host.name} is down, and server {slot} is deleted meanwhile")
-    down = asyncio.ensure_future(power_cut(scene, host, random.choice((60.0, 75.0, 900.0) if slot % 4 == 0 else (60.0, 75.0))))
+    down = asyncio.ensure_future(
+        power_cut(scene, host, random.choice((60.0, 75.0, 900.0) if slot % 4 == 0 else (60.0, 75.0)))
+    )
     await asyncio.sleep(random.uniform(0, 50))
     await target.ask("delete")
     assert target.server is not None
