@@ -107,7 +107,8 @@ FLAVOR = {"id": "1", "vcpus": 1, "memory_mib": 512, "disk_gib": 1}
 
 
 def server(**words: Any) -> dict[str, Any]:
-    usual = {"id": S, "desired_power": 1, "shelved_image": None, "project_id": "p1", "vm_state": "active", "power_state": 1, "host": HOST, "flavor": FLAVOR,
+    usual = {"id": S, "desired_power": 1, "shelved_image": None,
+             "project_id": "p1", "vm_state": "active", "power_state": 1, "host": HOST, "flavor": FLAVOR,
              "old_flavor": None, "new_flavor": None, "addresses": [{"address": "10.0.0.2"}]}  # fmt: skip
     return {"name": "s", "deleted_at": None, **usual, **words}
 
@@ -249,7 +250,10 @@ BAD: dict[str, list[Callable[[Truth], Truth]]] = {
     "a_boot_starts_what_should_run": [
         change(servers=[server(vm_state="stopped")], moments=moments(RAN, (2.0, PowerState.SHUTDOWN, POWER_LOST))),
     ],
-    "a_resized_server_can_go_back": [change(servers=[server(vm_state="resized")]), change(servers=[server(old_flavor=FLAVOR)])],
+    "a_resized_server_can_go_back": [
+        change(servers=[server(vm_state="resized")]),
+        change(servers=[server(old_flavor=FLAVOR)]),
+    ],
     "an_offloaded_server_has_its_image": [
         change(servers=[server(vm_state="shelved_offloaded", host=None)]),
         change(servers=[server(vm_state="shelved_offloaded", host=None, shelved_image={"id": "j"})],

@@ -49,8 +49,8 @@ class Phase(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The result of a run. `power` is None when the guest and all its parts are provably absent. `of_host`: the reason of the failure
-    lies in this host, so that another one may succeed."""
+    """The result of a run. `power` is None when the guest and all its parts are provably absent. `of_host`: the
+    reason of the failure lies in this host, so that another one may succeed."""
 
     succeeded: bool
     power: PowerState | None

@@ -140,7 +140,8 @@ def _summary(results: Iterable[Result], took_s: float) -> list[str]:
     least = min((one.actions for one in found), default=0)
     return [
         f"{len(found)} seeds in {took_s:.0f} s ({took_s / max(1, len(found)):.2f} s each), "
-        f"{sum(one.actions for one in found)} requests (at least {least} a seed), {sum(faults.values()) + sum(traps.values())} faults.",
+        f"{sum(one.actions for one in found)} requests (at least {least} a seed), "
+        f"{sum((*faults.values(), *traps.values()))} faults.",
         f"Requests:  {_table(verbs)}",
         f"Edits:     {_table(edits)}",
         f"Faults:    {_table(faults)}",

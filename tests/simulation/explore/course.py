@@ -61,9 +61,9 @@ def each_end_is_notified_once(truth: Truth) -> Iterator[str]:
     for change in truth.changes:
         if change.kind == "server":
             states[change.id] = change.state
-        elif change.kind == "notice" and change.id.endswith((".end", ".error")):
-            if states.get(change.instance, change.state) != change.state:
-                yield f"Notification {change.id} has the state {change.state}, and not {states[change.instance]}."
+        ends = change.kind == "notice" and change.id.endswith((".end", ".error"))
+        if ends and (state := states.get(change.instance, change.state)) != change.state:
+            yield f"Notification {change.id} has the state {change.state}, and not {state}."
 
 
 def actions_keep_their_order(truth: Truth) -> Iterator[str]:
@@ -85,7 +85,8 @@ def quotas_are_kept(truth: Truth) -> Iterator[str]:
             and change.power_before is not None
             and (change.power or 0) > change.power_before >= 0
         ):
-            yield f"At {change.at_s:.1f} s project {change.id} has {change.power} servers, and may have {change.power_before}."
+            most = change.power_before
+            yield f"At {change.at_s:.1f} s project {change.id} has {change.power} servers, and may have {most}."
 
 
 def hosts_are_not_overfull(truth: Truth) -> Iterator[str]:
@@ -159,7 +160,8 @@ def deadlines_are_not_early(truth: Truth) -> Iterator[str]:
         if change.kind == "action" and change.id in late:
             rule, begin_s = rule_of(change.verb), began.setdefault(change.id, change.at_s)
             if rule is not None and change.state == ActionState.FAILED and change.at_s - begin_s < rule.deadline_s - 1:
-                yield f"The {change.verb} of {change.instance} failed for its deadline after {change.at_s - begin_s:.0f} s."
+                after_s = change.at_s - begin_s
+                yield f"The {change.verb} of {change.instance} failed for its deadline after {after_s:.0f} s."
 
 
 def hosts_keep_the_rules_of_calls(truth: Truth) -> Iterator[str]:
@@ -203,7 +205,8 @@ def a_resized_server_can_go_back(truth: Truth) -> Iterator[str]:
     for row in truth.living:
         kept, resized = row["old_flavor"] is not None, row["vm_state"] == VmState.RESIZED
         if kept != resized and row["vm_state"] != VmState.ERROR:
-            yield f"Server {row['id']} is {row['vm_state']} {'with' if kept else 'without'} the flavor before its resize."
+            has = "with" if kept else "without"
+            yield f"Server {row['id']} is {row['vm_state']} {has} the flavor before its resize."
 
 
 def an_offloaded_server_has_its_image(truth: Truth) -> Iterator[str]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy import event
 
 from kilonova.base.threads import InlineWorkers
 from kilonova.db.location import sqlite_url
@@ -43,7 +44,7 @@ def _engine(url: str) -> sa.Engine:
     def on_connect(connection: Any, _record: Any) -> None:
         connection.create_function("simulated_s", 0, lambda: asyncio.get_running_loop().time())
 
-    sa.event.listen(engine, "connect", on_connect)
+    event.listen(engine, "connect", on_connect)
     return engine
 
 

@@ -56,7 +56,8 @@ _TRIGGERS = (
     f"CREATE TRIGGER j5 AFTER INSERT ON notifications BEGIN {_NOTICE} END",
     f"CREATE TRIGGER j6 AFTER DELETE ON addresses BEGIN {_FREED} END",
     f"CREATE TRIGGER j7 AFTER INSERT ON services WHEN NEW.binary = 'kilonova-compute' BEGIN {_PROCESS} END",
-    f"CREATE TRIGGER j8 AFTER UPDATE OF process_id ON services WHEN NEW.process_id != OLD.process_id BEGIN {_PROCESS} END",
+    f"""CREATE TRIGGER j8 AFTER UPDATE OF process_id ON services WHEN NEW.process_id != OLD.process_id BEGIN
+    {_PROCESS} END""",
     f"CREATE TRIGGER j9 AFTER UPDATE OF legs ON actions WHEN NEW.legs != OLD.legs BEGIN {_HANDED} END",
     f"CREATE TRIGGER j10 AFTER DELETE ON images BEGIN {_IMAGE} END",
     f"CREATE TRIGGER j11 AFTER UPDATE ON quota_usages WHEN NEW.instances > OLD.instances BEGIN {_USAGE} END",

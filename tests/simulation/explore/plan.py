@@ -110,8 +110,8 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`hosts` and `conductors` are numbers of processes.  `seed` is that of the whole run.  `small`: the hosts have room
-    for few servers, and `narrow`: their networks have few addresses."""
+    """`hosts` and `conductors` are numbers of processes.  `seed` is that of the whole run.  `small`: the hosts have
+    room for few servers, and `narrow`: their networks have few addresses."""
 
     seed: int
     hosts: int
