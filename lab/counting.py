@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A pytest plugin: the last lines name each test that could not run here and each that failed, and count all tests.
+Where the environment variable KILONOVA_FAILED names a file, it receives the tests that a second run can judge.
 
 They come after everything that pytest prints, so that the end of a log says what failed, however long the output of the
 failed tests is.
@@ -10,11 +11,13 @@ any test run.
 """
 
 import os
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
 PREFIX = "could not run: "
+FAILED = "KILONOVA_FAILED"
 REASON_LENGTH = 300
 """The most characters of the reason of a failure in its line."""
 
@@ -37,11 +40,14 @@ class Counts:
         self.skipped: int = 0
         self.reasons: list[str] = []
         self.failures: list[str] = []
+        self.failed: dict[str, None] = {}
+        """The names of failed tests, in order; also of files that are not collected."""
 
     def fail(self, report: pytest.TestReport | pytest.CollectReport, when: str | None) -> None:
         """Note a failure as one line."""
         place = "" if when == "call" else f" ({when})"
         self.failures.append(f"{report.nodeid}{place}: {_failure(report)}")
+        self.failed[report.nodeid] = None
 
     def add(self, report: pytest.TestReport) -> None:
         """Count one report; a test has up to three of them and counts once."""
@@ -97,6 +103,8 @@ class Plugin:
         unproven = bool(self.counts.reasons) and under_ci()
         if (nothing or unproven) and session.exitstatus == 0:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        if FAILED in os.environ and session.exitstatus == pytest.ExitCode.TESTS_FAILED and not unproven:
+            _ = Path(os.environ[FAILED]).write_text("".join(f"{name}\n" for name in self.counts.failed))
 
     @pytest.hookimpl(trylast=True)
     def pytest_unconfigure(self, config: pytest.Config) -> None:

@@ -75,8 +75,8 @@ class Shell:
         return self._said.partition(begin)[2].rpartition(end)[0].replace("\r\n", "\n")
 
     def listen(self) -> None:
-        """Record the keys from now on."""
-        self.run(f"kill $RECORDER 2>/dev/null; {{ cat {DEVICE} >{KEYS} & }}; RECORDER=$!")
+        """Record the keys from now on: the device is open when this returns, though its reader may begin later."""
+        self.run(f"kill $RECORDER 2>/dev/null; exec 3<{DEVICE} 4>{KEYS}; {{ cat <&3 >&4 & }}; RECORDER=$!")
 
     def survive_ctrl_alt_del(self) -> None:
         """The kernel no longer reboots at these keys; it sends a signal to a process that sleeps."""

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, expect
+from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, Request, expect
 
 from lab.common import BUILD
-from tests.live.box import Box
+from tests.live.box import Box, wait_for
 
 PATIENCE_MS = 30_000
 AXE = BUILD / "web/node_modules/axe-core/axe.min.js"
@@ -83,6 +83,10 @@ class Person:
         self.page: Page = self.context.new_page()
         self.page.on("console", self._hear)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self._under_way: set[Request] = set()
+        self.page.on("request", lambda request: self._under_way.add(request))
+        self.page.on("requestfinished", lambda request: self._under_way.discard(request))
+        self.page.on("requestfailed", lambda request: self._under_way.discard(request))
 
     def _hear(self, message: ConsoleMessage) -> None:
         if message.type in ("error", "warning") and not any(words in message.text for words in EXPECTED):
@@ -99,6 +103,15 @@ class Person:
         self.field("Password").fill(password)
         self.field("Project").fill(project)
         self.button("Log in").click()
+
+    def wait_quiet(self) -> None:
+        """Until no request is under way but the stream of events."""
+
+        def quiet() -> bool:
+            self.page.wait_for_timeout(20)
+            return all("/ui/events" in request.url for request in self._under_way)
+
+        wait_for(quiet)
 
     def open(self, path: str) -> None:
         self.page.goto(f"/ui{path}")

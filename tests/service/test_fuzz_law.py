@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The law of tests/service/fuzz.py is one that can be broken; and bad input whose answer is a matter of state."""
 
+import asyncio
 import base64
 import json
 from collections.abc import Generator
@@ -13,8 +14,9 @@ from kilonova.api.compute.servers.models import USER_DATA_CHARACTERS
 from kilonova.api.http.call import Call, Reply
 from kilonova.api.http.route import DefaultPolicy, Route, Service
 from kilonova.base.errors import InvalidInput
-from kilonova.objects.ids import FlavorId
+from kilonova.objects.ids import FlavorId, InstanceId
 from kilonova.rpcapi.api_to_conductor import DELETE_FLAVOR, DeleteFlavor
+from kilonova.virt.fake.driver import FakeDriver
 from tests.service.fuzz import Asked, Watched, watched
 
 log = structlog.get_logger(__name__)
@@ -109,10 +111,20 @@ def test_a_server_is_deleted_twice_and_then_is_gone(cloud: Watched) -> None:
     path = f"/compute/v2.1/servers/{cloud.ids['server_id']}".encode()
     of_it = "SELECT count(*) FROM actions WHERE instance_id = ? AND verb = 'delete'"
     ids = (cloud.ids["server_id"],)
+    driver = cloud.api.cloud.box.manager.driver
+    assert isinstance(driver, FakeDriver)
 
     async def twice() -> list[int]:
-        ask = cloud.api.cloud.http.delete
-        return [(await ask(path.decode(), headers=cloud.api.cloud.headers)).status_code for _ in range(2)]
+        goes_on, ask = asyncio.Event(), cloud.api.cloud.http.delete
+
+        async def wait(_call: str, _instance_id: InstanceId | None) -> None:
+            await goes_on.wait()
+
+        driver.hypervisor.before_call = wait
+        found = [(await ask(path.decode(), headers=cloud.api.cloud.headers)).status_code for _ in range(2)]
+        driver.hypervisor.before_call = None
+        goes_on.set()
+        return found
 
     assert cloud.runner.run(twice()) == [204, 204]
     assert cloud.database.execute(of_it, ids).fetchone() == (1,)

@@ -308,7 +308,8 @@ def test_a_start_that_a_dead_process_left_in_a_frozen_daemon_is_waited_for(real:
     thaw.start()
 
     async def test(b: Bench) -> None:
-        first = await b.driver.guest_state(guest.id)
+        while (first := await b.driver.guest_state(guest.id)) and first.power is PowerState.NOSTATE:
+            await b.virtapi.clock.sleep(0.05)  # the daemon is still starting it
         assert (first and first.power, first and first.start_token) == (PowerState.PAUSED, None)
         await b.driver.power_on(guest.id, "again")
         then = await b.driver.guest_state(guest.id)

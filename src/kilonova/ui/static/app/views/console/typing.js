@@ -85,6 +85,9 @@ const change = (from, to) =>
 /** What events need in the keyboard; AltGr has a prefix. @param {Stroke[]} strokes */
 const bytes = (strokes) => strokes.reduce((sum, { code }) => sum + (code === "AltRight" ? 2 : 1), 0);
 
+/** The end of the last cancelled paste. */
+let settled = Promise.resolve();
+
 /**
  * Type portions, each when the guest has read the one before.  Throws the signal's reason when it is aborted, and an Error when the guest
  * reads no more; no key is held then.
@@ -93,7 +96,9 @@ const bytes = (strokes) => strokes.reduce((sum, { code }) => sum + (code === "Al
  * @param {{ signal: AbortSignal, tell: (characters: number) => void, unread: string }} how `unread`: the sentence of that error
  */
 export async function type(keyboard, all, { signal, tell, unread }) {
-  signal.addEventListener("abort", () => void settle(keyboard), { once: true });
+  await settled;
+  signal.throwIfAborted();
+  signal.addEventListener("abort", () => (settled = settle(keyboard)), { once: true });
   if (keyboard.capsLock()) tap(keyboard);
   const answers = keyboard.capsLock() !== null && (await hasRead(keyboard, FIRST_ANSWER_MS, signal));
   let done = 0;
@@ -135,11 +140,12 @@ async function hasRead(keyboard, most, signal) {
  * @param {Keyboard} keyboard
  */
 async function settle(keyboard) {
+  const most = keyboard.capsLock() === null ? FIRST_ANSWER_MS : MOST_ANSWER_MS;
   const begun = Date.now();
   do {
     keyboard.forgetCapsLock();
     await pause(LOOK_MS);
-  } while (keyboard.capsLock() !== false && Date.now() - begun < FIRST_ANSWER_MS);
+  } while (keyboard.capsLock() !== false && Date.now() - begun < most);
 }
 
 /** @param {Keyboard} keyboard */
