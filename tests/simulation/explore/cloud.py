@@ -71,7 +71,7 @@ class Process:
     """One process of a host or a conductor.  `ended`: why it has ended by itself."""
 
     def __init__(self, name: str, body: Body, cloud: "Cloud") -> None:
-        self.name, self.body, self._cloud = name, body, cloud
+        self.name, self._body, self._cloud = name, body, cloud
         self.clock = OwnClock(cloud.clock)
         self.gate = Gate(name)
         self.cut_off = False
@@ -113,7 +113,7 @@ class Process:
         GATE.set(self.gate)
         try:
             async with AsyncExitStack() as stack:
-                await self.body(self, stack)
+                await self._body(self, stack)
                 await asyncio.Event().wait()
         except* (HostSuperseded, HostTaken) as group:
             self.ended, self.gate.dead = group, True
