@@ -17,6 +17,7 @@ from bench import (
     open_pages,
     placement,
     reads,
+    recording,
     rpc,
     screen,
     startup,
@@ -42,4 +43,5 @@ GROUPS: Sequence[Group] = (
     screen.GROUP,
     growth.GROUP,
     fleet.GROUP,
+    recording.GROUP,
 )

@@ -36,6 +36,7 @@ from lab.mutants_of_placement import MUTANTS_OF_PLACEMENT
 from lab.mutants_of_postgres import MUTANTS_OF_POSTGRES
 from lab.mutants_of_purge import MUTANTS_OF_PURGE
 from lab.mutants_of_reads import MUTANTS_OF_READS
+from lab.mutants_of_record import MUTANTS_OF_RECORD
 from lab.mutants_of_scale import MUTANTS_OF_SCALE
 from lab.mutants_of_troubles import MUTANTS_OF_TROUBLES
 from lab.mutants_of_trust import MUTANTS_OF_TRUST
@@ -72,6 +73,7 @@ MUTANTS: Sequence[Mutant] = (
     *MUTANTS_OF_PLACEMENT,
     *MUTANTS_OF_PURGE,
     *MUTANTS_OF_READS,
+    *MUTANTS_OF_RECORD,
     *MUTANTS_OF_SCALE,
     *MUTANTS_OF_TROUBLES,
     *MUTANTS_OF_TRUST,

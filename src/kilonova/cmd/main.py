@@ -22,6 +22,7 @@ from kilonova.cmd import (
     policy,
     project,
     prove_kvm,
+    replay,
     reset_password,
     role,
     token,
@@ -50,6 +51,7 @@ app.command("prove-kvm", short_help="Test whether KVM boots a kernel on this mac
 app.command("why", short_help="Explain why a server is on its host, or on none.")(why.why)
 app.command("cancel", short_help="Cancel an action that waits or runs.")(cancel.cancel)
 app.command("verify", short_help="Compare the database with what exists, and repair it.")(verify.verify)
+app.command("replay", short_help="Run a recorded conductor again.")(replay.replay)
 app.command("doctor", short_help="Check this host and report how to correct problems.")(doctor.doctor)
 app.command("reset-password", short_help="Set a new password for a user who lost it.")(reset_password.reset_password)
 app.add_typer(user.app, name="user")

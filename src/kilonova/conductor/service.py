@@ -34,7 +34,6 @@ from kilonova.conductor.watch import auto_confirm, deadlines, offload
 from kilonova.conductor.watch.housekeeping import Housekeeping
 from kilonova.conductor.watch.publisher import Publisher
 from kilonova.conductor.watch.rounds import Rounds
-from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers.hosts import CONDUCTOR
 from kilonova.objects.ids import ActionRef, HostName
 from kilonova.objects.states import Verb
@@ -137,10 +136,6 @@ class Conductor:
             tasks.spawn("report", self._report_forever())
             name = "forget reports"
             tasks.periodic(name, FORGET_S, claimed(name, FORGET_S, self._forget_reports))
-
-    async def check_database(self) -> None:
-        """A query to the database, through all layers."""
-        await self._db.read(read_actions.unplaced)
 
     def _ended(self, verb: Verb) -> None:
         if offload.follows(verb):

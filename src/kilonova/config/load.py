@@ -22,6 +22,7 @@ from kilonova.config import (
     network,
     oslo_policy,
     quota,
+    record,
     ui,
     vnc,
 )
@@ -40,6 +41,7 @@ GROUPS = (
     network,
     oslo_policy,
     quota,
+    record,
     ui,
     vnc,
 )
@@ -62,6 +64,7 @@ class Settings:
     network: network.NetworkSettings
     oslo_policy: oslo_policy.PolicySettings
     quota: quota.QuotaSettings
+    record: record.RecordSettings
     ui: ui.UiSettings
     vnc: vnc.VncSettings
 
@@ -102,6 +105,7 @@ def load(
             network=network.settings(conf.network, bridges),
             oslo_policy=oslo_policy.settings(conf.oslo_policy),
             quota=quota.settings(conf.quota),
+            record=record.settings(conf.record),
             ui=ui.settings(conf.ui),
             vnc=vnc.settings(conf.vnc),
         )

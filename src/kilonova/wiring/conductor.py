@@ -20,6 +20,7 @@ from kilonova.rpc.bus import SelfPing
 from kilonova.wiring.failpoints import breakable_bus, check_failpoints
 from kilonova.wiring.shared import (
     Vitals,
+    conductor_policy,
     fleet_bus,
     keep_database_files,
     make_conductor,
@@ -48,28 +49,38 @@ async def conductor_process(
     from kilonova.conductor.figures import FleetMetrics
     from kilonova.db.database_time import FOLLOW_S, follow
     from kilonova.db.figures import DatabaseMetrics
+    from kilonova.db.readers.actions import unplaced
+    from kilonova.record.rooms import Rooms
+    from kilonova.wiring.record import conductor_body, recorder_of
 
     check_failpoints(failpoints, "conductor")
     metrics, machine = Metrics(), clock
-    clock = FleetClock(machine)
+    clock, policy = FleetClock(machine), conductor_policy(settings)
     async with AsyncExitStack() as stack:
         end = fleet_bus(settings, f"conductor-{settings.default.host}", clock)
         db = await stack.enter_async_context(running_database(settings, clock))
         following = partial(follow, db, clock, machine)
         await following()
         await _ensure_token_key(db, settings, clock)
+        rooms = Rooms(machine, breakable_bus(end, failpoints), db)
+        recorder = await stack.enter_async_context(
+            recorder_of(rooms, settings.record, policy, settings.quota, DaemonWorkers("record", 1))
+        )
         bus = await stack.enter_async_context(end)
         tasks = await stack.enter_async_context(Supervisor(clock, metrics.round_ended))
         tasks.periodic("clock", FOLLOW_S, following, limit_s=FOLLOW_S)
         DatabaseMetrics(db, metrics)
         fleet = FleetMetrics(db, clock, metrics)
         keep_database_files(db, settings, DaemonWorkers("files", 1), clock, tasks)
-        tools, breakable = make_tools(settings, db, clock, failpoints), breakable_bus(bus, failpoints)
-        conductor = make_conductor(settings, tools, breakable, metrics)
-        await conductor.start(breakable, tasks)
+        if recorder is None:
+            tools = make_tools(settings, db, clock, failpoints)
+            await make_conductor(settings, tools, rooms.bus, metrics).start(rooms.bus, tasks)
+        else:
+            await recorder.start(conductor_body(policy, settings.quota, failpoints, metrics))
+            tasks.spawn("recorded conductor", recorder.keep())
         ping = SelfPing(bus, f"conductor-{settings.default.host}", clock.new_id())
         tasks.spawn("self-ping", ping.listen())
-        checks = (Check("bus", ping.ping), Check("database", conductor.check_database))
+        checks = (Check("bus", ping.ping), Check("database", partial(db.read, unplaced)))
         metrics.gauge("kilonova_bus_connected", "1 with a connection to the bus, else 0.", lambda: bus.connected)
         vitals = Vitals(checks, metrics, fleet.refresh)
         yield ConductorProcess(lambda: (bus.connected, "" if bus.connected else "waiting for the bus"), vitals)

@@ -135,3 +135,5 @@ def _check(settings: Settings, failpoints: Failpoints) -> None:
         raise ConfigError(
             "[image] store_path is for API processes of a fleet: the one box has its images in state_path."
         )
+    if settings.record.file is not None:
+        raise ConfigError("[record] file is for the conductors of a fleet: the one box has no record.")

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from kilonova.compute.console_listener import ConsoleListener
     from kilonova.compute.manager import ComputeManager, Images
     from kilonova.conductor.service import Conductor
-    from kilonova.conductor.tools import Tools
+    from kilonova.conductor.tools import Policy, Tools
     from kilonova.db.engine import Database
     from kilonova.identity.passwords import Passwords
     from kilonova.images.store import ImageStore
@@ -150,11 +150,17 @@ def make_conductor(
     settings: Settings, tools: "Tools", bus: "Bus", metrics: Metrics, *, alone: bool = False
 ) -> "Conductor":
     from kilonova.conductor.service import Conductor
-    from kilonova.conductor.tools import Policy
-    from kilonova.objects.ids import HostName
     from kilonova.rpcapi.caller import Caller
 
-    policy = Policy(
+    return Conductor(tools, Caller(bus, tools.clock), conductor_policy(settings, alone=alone), metrics)
+
+
+def conductor_policy(settings: Settings, *, alone: bool = False) -> "Policy":
+    """The settings of a conductor."""
+    from kilonova.conductor.tools import Policy
+    from kilonova.objects.ids import HostName
+
+    return Policy(
         settings.conductor,
         HostName(settings.default.host),
         down_time_s=settings.default.service_down_time,
@@ -165,7 +171,6 @@ def make_conductor(
         report_interval_s=settings.default.report_interval,
         scheduling=settings.filter_scheduler,
     )
-    return Conductor(tools, Caller(bus, tools.clock), policy, metrics)
 
 
 def fleet_bus(settings: Settings, identity: str, clock: Clock) -> "NatsBus":
