@@ -49,8 +49,8 @@ class Phase(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The result of a run. `power` is None when the guest is provably absent. `of_host`: the reason of the failure
-    lies in this host, so that another one may succeed."""
+    """The result of a run. `power` is None when the guest and all its parts are provably absent. `of_host`: the
+    reason of the failure lies in this host, so that another one may succeed."""
 
     succeeded: bool
     power: PowerState | None
@@ -196,9 +196,10 @@ class Runner:
         except Exception as exc:
             message = _explain(exc)
             log.warning("action failed", verb=run.job.action.verb, instance=run.job.instance.id, error=message)
-            if run.operation.clean_up:
-                message = await self._clean_up(run, message)
-            return Outcome(False, await self._power_after_failure(run), message, is_of_host(exc))
+            left = await self._make_absent(run) if run.operation.clean_up else None
+            if left is not None:
+                message = f"{message} What was made could not be removed: {left}"
+            return Outcome(False, await self._power_with(left, run), message, is_of_host(exc))
 
     async def _refusal(self, run: Run) -> str | None:
         """The reason that the operation cannot begin; None when it can."""
@@ -217,13 +218,13 @@ class Runner:
     async def _undo(self, run: Run) -> Outcome:
         """Run a leg that undoes an earlier leg of its action on this host."""
         reason = await self._make_absent(run)
-        return Outcome(reason is None, await self._power_after_failure(run), reason)
+        return Outcome(reason is None, await self._power_with(reason, run), reason)
 
-    async def _clean_up(self, run: Run, message: str) -> str:
-        """Make absent what the failed run has made. Returns the message, extended by what could not be removed: that
-        stays, with the instance's claim, until the instance is deleted."""
-        reason = await self._make_absent(run)
-        return message if reason is None else f"{message} What was made could not be removed: {reason}"
+    async def _power_with(self, left: str | None, run: Run) -> PowerState | None:
+        """The power state after a failure.  With parts that could not be removed the guest is not provably absent: they
+        stay, with the instance's claim, until the instance is deleted."""
+        power = await self._power_after_failure(run)
+        return PowerState.NOSTATE if power is None and left is not None else power
 
     async def _make_absent(self, run: Run) -> str | None:
         """Make the operation's steps absent, the last step first. Returns the reason when that was not possible, else

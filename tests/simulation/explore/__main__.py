@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from lab.progress import Terminal
 from tests.simulation.explore.errors import watch_log
 from tests.simulation.explore.history import History
-from tests.simulation.explore.plan import EDITS, FAULTS, Plan, plan_of
+from tests.simulation.explore.plan import EDITS, FAULTS, TRAPS, Plan, plan_of
 from tests.simulation.explore.run import Result, run
 from tests.simulation.explore.shrink import shrunk
 from tests.simulation.explore.story import told
@@ -136,14 +136,16 @@ def _summary(results: Iterable[Result], took_s: float) -> list[str]:
         sum((getattr(one, name) for one in found), Counter[str]())
         for name in ("steps", "verbs", "outcomes", "troubles")
     )
-    faults, edits = ({kind: steps[kind] for kind in kinds} for kinds in (FAULTS, EDITS))
+    faults, edits, traps = ({kind: steps[kind] for kind in kinds} for kinds in (FAULTS, EDITS, TRAPS))
     least = min((one.actions for one in found), default=0)
     return [
         f"{len(found)} seeds in {took_s:.0f} s ({took_s / max(1, len(found)):.2f} s each), "
-        f"{sum(one.actions for one in found)} requests (at least {least} a seed), {sum(faults.values())} faults.",
+        f"{sum(one.actions for one in found)} requests (at least {least} a seed), "
+        f"{sum((*faults.values(), *traps.values()))} faults.",
         f"Requests:  {_table(verbs)}",
         f"Edits:     {_table(edits)}",
         f"Faults:    {_table(faults)}",
+        f"Traps:     {_table(traps)}",
         f"Effects:   {_table(troubles)}",
         f"Actions:   {_table(outcomes)}",
         f"Broken:    {sum(bool(one.broken) for one in found)} seeds",

@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -37,14 +38,18 @@ from kilonova.rpc.memory import MemoryHub
 from kilonova.rpcapi.caller import Caller
 from kilonova.virt.fake import FakeDriver
 from tests.simulation.explore.asgi import send
+from tests.simulation.explore.calls import Calls
 from tests.simulation.explore.files import open_database
 from tests.simulation.explore.gates import GATE, Gate, GatedBus, GatedDatabase
 from tests.simulation.explore.journal import Observer, put_recorded
 from tests.simulation.explore.ledger import Ledger, Machine
+from tests.simulation.explore.plan import Plan
 from tests.simulation.explore.weather import Weather
 from tests.simulation.virtual import EPOCH, SimClock
 from tests.simulation.world import api_deps, no_findings
 
+NARROW = "10.64.0.0/27"
+"""A network of few guests."""
 ADMIN = bootstrap.FirstAdmin("u1", "p1", "no password")
 
 
@@ -111,7 +116,7 @@ class Process:
                 await self._body(self, stack)
                 await asyncio.Event().wait()
         except* (HostSuperseded, HostTaken) as group:
-            self.ended = group
+            self.ended, self.gate.dead = group, True
         except* Exception as group:
             if not self.gate.dead:  # (the clean-up of a process that was killed reaches nothing, and may say so)
                 self._cloud.defects.append(f"{self.name} ended with {_first(group)!r}.")
@@ -131,6 +136,7 @@ class Host:
     machine: Machine
     process: Process
     boots: int = 1
+    boot: str = "boot"
     off: bool = False
     lost: bool = False
 
@@ -151,6 +157,8 @@ class Cloud:
     seed: int
     state: Path
     tasks: Supervisor
+    small: bool = False
+    narrow: bool = False
     hosts: dict[str, Host] = field(default_factory=dict)
     conductors: list[Process] = field(default_factory=list)
     defects: list[str] = field(default_factory=list)
@@ -161,13 +169,18 @@ class Cloud:
         self.hub = MemoryHub(self.weather.fate)
         self.workers = InlineWorkers()
         (self.state / seeds.FILE).write_text("the hosts' secret")
-        self.settings = settings_of(self.state)
+        self.settings = settings_of(self.state, NARROW if self.narrow else "")
         path = self.state / "kilonova.db"
         put_recorded(path, ADMIN)
         self.db = open_database(path)
         self.observer = Observer(path)
         self.store = ImageStore(self.state / "images", self.workers)
         self.ledger = Ledger(self.clock.monotonic)
+        self.calls: list[Calls] = []
+        self.buried: set[tuple[str, str]] = set()
+        """Hosts that were given up, with the servers that were on them."""
+        self.vanished: set[str] = set()
+        """Guests that another tool has removed."""
         self.api_gate = Gate("api")
         self._requests: set[asyncio.Task[Answer]] = set()
         self._numbers = itertools.count(1)
@@ -207,28 +220,38 @@ class Cloud:
 
     def add_host(self, name: str) -> Host:
         """A host that starts now."""
-        machine = Machine(vcpus=64, memory_mib=256 * 1024, disk_gib=4096)
-        machine.name, machine.ledger = name, self.ledger
-        machine.before_call = self._call
-        body: Body = lambda process, stack: self._host(host, process, stack)  # noqa: E731
-        host = Host(name, machine, Process(f"host-{name}", body, self))
+        host = self._machine(name, name)
         host.process.start()
         return host
 
-    async def _call(self, _call: str, _guest: object) -> Exception | None:
-        gate = GATE.get()
-        if gate is not None:
-            await gate.passed()
-        return await self.weather.of_call()
+    def add_clone(self, original: Host) -> Host:
+        """A copy of a host's machine, which starts now, and of which the cloud has no record."""
+        host = self._machine(original.name, f"a copy of {original.name}")
+        host.boot = "boot-copy"
+        host.process.start()
+        return host
+
+    def _machine(self, name: str, machine_name: str) -> Host:
+        vcpus = 4 if self.small else 64
+        machine = Machine(vcpus=vcpus, memory_mib=256 * 1024, disk_gib=4096)
+        machine.name, machine.ledger = machine_name, self.ledger
+        machine.changed = partial(self.ledger.enter, machine)
+        machine.before_call = calls = Calls(name, self.weather, self.observer, self.clock.monotonic)
+        self.calls.append(calls)
+        body: Body = lambda process, stack: self._host(host, process, stack)  # noqa: E731
+        host = Host(name, machine, Process(f"host-{name}", body, self))
+        return host
 
     async def _host(self, host: Host, process: Process, stack: AsyncExitStack) -> None:
         name, clock = host.name, process.clock
-        bus = await stack.enter_async_context(GatedBus(self.hub, self.clock, process.gate, process.is_cut_off))
+        bus = await stack.enter_async_context(
+            GatedBus(self.hub, self.clock, process.gate, process.is_cut_off, self.ledger.fetch)
+        )
         manager = ComputeManager(
             HostIdentity(
                 HostName(name),
                 f"node-{name}",
-                f"boot-{name}-{host.boots}",
+                f"{host.boot}-{name}-{host.boots}",
                 self.clock.new_id(),
                 f"state-{name}",
                 clock.monotonic(),
@@ -289,7 +312,7 @@ class Cloud:
         return True
 
 
-def settings_of(state: Path) -> Settings:
+def settings_of(state: Path, cidr: str) -> Settings:
     """Periods that let a short run contain some rounds of each, and no more: rounds are most of its cost."""
     overrides: dict[tuple[str, str], Any] = {
         ("DEFAULT", "state_path"): str(state),
@@ -302,22 +325,23 @@ def settings_of(state: Path) -> Settings:
         ("conductor", "watchdog_interval"): 15.0,
         ("api", "allowed_hosts"): ["sim"],
         ("quota", "instances"): 30,
+        ("network", "cidr"): cidr,
         ("quota", "cores"): 60,
     }
     return load(overrides=overrides)
 
 
 @asynccontextmanager
-async def opened(seed: int, state: Path, *, hosts: int, conductors: int) -> AsyncGenerator[Cloud]:
+async def opened(plan: Plan, state: Path) -> AsyncGenerator[Cloud]:
     """A cloud in which the API answers and everything else starts."""
     async with AsyncExitStack() as stack:
-        tasks = await stack.enter_async_context(Supervisor(SimClock(seed)))
-        cloud = Cloud(seed, state, tasks)
+        tasks = await stack.enter_async_context(Supervisor(SimClock(plan.seed)))
+        cloud = Cloud(plan.seed, state, tasks, small=plan.small, narrow=plan.narrow)
         stack.push_async_callback(cloud.db.close)
         stack.callback(cloud.observer.close)
-        for _ in range(conductors):
+        for _ in range(plan.conductors):
             cloud.add_conductor()
-        for number in range(hosts):
+        for number in range(plan.hosts):
             cloud.hosts[f"h{number}"] = cloud.add_host(f"h{number}")
         await cloud.open_api(stack)
         yield cloud

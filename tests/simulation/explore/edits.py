@@ -35,9 +35,24 @@ async def _disable(scene: Scene, random: Random) -> None:
 async def _force_down(scene: Scene, random: Random) -> None:
     host = scene.host(random).name
     scene.note(f"an operator forces host {host} down")
-    await change_service(scene, host, forced_down=True)
+    await force_down(scene, host)
     await asyncio.sleep(random.uniform(1, LONGEST_S))
     await change_service(scene, host, forced_down=False)
+
+
+_OPEN = """
+SELECT id, verb FROM actions AS a WHERE host = ? AND state = 'open' AND verb != 'delete'
+AND EXISTS (SELECT 1 FROM services AS s WHERE s.host = a.host AND s.forced_down)
+"""
+
+
+async def force_down(scene: Scene, host: str) -> None:
+    """No work of the host is open any more when the answer arrives."""
+    before = {row["id"] for row in scene.cloud.observer.rows(_OPEN.partition("AND EXISTS")[0], host)}
+    answer = await change_service(scene, host, forced_down=True)
+    left = [row["verb"] for row in scene.cloud.observer.rows(_OPEN, host) if row["id"] in before]
+    if answer.code == 200 and left:
+        scene.cloud.defects.append(f"Host {host} was forced down, and its {', '.join(left)} is still open.")
 
 
 async def _quota(scene: Scene, random: Random) -> None:
@@ -99,13 +114,23 @@ async def _evacuate(scene: Scene, random: Random) -> None:
         await scene.clients.action(0, server, "evacuate", random)
 
 
+_ON_HOST = "SELECT id FROM instances WHERE host = ? AND deleted_at IS NULL"
+
+
 async def give_up(scene: Scene, host: str) -> bool:
     """Give up a host, as `kilonova host forget` does.  Returns whether it is given up."""
+    cloud = scene.cloud
+    there = {row["id"] for row in cloud.observer.rows(_ON_HOST, host)}
     try:
         await scene.cloud.rpc.call(FORGET_HOST, ForgetHost(HostName(host)))
     except KilonovaError as exc:
         scene.note(f"host {host} is not given up: {exc.message[:60]}")
         return isinstance(exc, NotFound)
+    cloud.buried |= {(host, "")} | {(host, server) for server in there}
+    kept = {row["instance_id"] for row in cloud.observer.rows("SELECT * FROM tombstones WHERE host = ?", host)}
+    living = {row["id"] for row in cloud.observer.rows("SELECT id FROM instances WHERE deleted_at IS NULL")}
+    if lost := (there & living) - kept:
+        cloud.defects.append(f"Host {host} was given up, and nothing remembers its copies of {sorted(lost)}.")
     scene.note(f"an operator gives host {host} up")
     return True
 

@@ -140,7 +140,7 @@ async def _jumps(scene: Scene, random: Random) -> None:
     scene.note(f"all clocks jump by {jump.total_seconds():+.0f} s")
 
 
-async def _off(scene: Scene, host: Host, off_s: float) -> None:
+async def power_cut(scene: Scene, host: Host, off_s: float) -> None:
     """The machine loses its power, and has it again so much later."""
     if host.off:
         return
@@ -158,13 +158,13 @@ async def _off(scene: Scene, host: Host, off_s: float) -> None:
 async def _reboots(scene: Scene, random: Random) -> None:
     host = scene.host(random)
     scene.note(f"host {host.name} reboots")
-    await _off(scene, host, random.uniform(1, 10))
+    await power_cut(scene, host, random.uniform(1, 10))
 
 
 async def _loses_power(scene: Scene, random: Random) -> None:
     host = scene.host(random)
     scene.note(f"host {host.name} loses its power")
-    await _off(scene, host, random.uniform(20, 2 * LONGEST_S))
+    await power_cut(scene, host, random.uniform(20, 2 * LONGEST_S))
 
 
 async def _lost(scene: Scene, random: Random) -> None:
@@ -172,7 +172,7 @@ async def _lost(scene: Scene, random: Random) -> None:
     host = scene.host(random)
     scene.note(f"host {host.name} loses its power for long")
     host.lost = random.random() < 0.5
-    await _off(scene, host, 3 * LONGEST_S)
+    await power_cut(scene, host, 3 * LONGEST_S)
 
 
 async def _away(scene: Scene, random: Random) -> None:

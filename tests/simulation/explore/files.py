@@ -4,6 +4,7 @@
 All runs of a process use the same path, one after the other, and the same engine: compiled statements are kept.
 """
 
+import asyncio
 import os
 import shutil
 import tempfile
@@ -11,8 +12,10 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy import event
 
 from kilonova.base.threads import InlineWorkers
 from kilonova.db.location import sqlite_url
@@ -36,7 +39,13 @@ def directory() -> Generator[Path]:
 
 @cache
 def _engine(url: str) -> sa.Engine:
-    return make_engine(url, readers=3)
+    engine = make_engine(url, readers=3)
+
+    def on_connect(connection: Any, _record: Any) -> None:
+        connection.create_function("simulated_s", 0, lambda: asyncio.get_running_loop().time())
+
+    event.listen(engine, "connect", on_connect)
+    return engine
 
 
 class _Database(SqliteDatabase):

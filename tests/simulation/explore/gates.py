@@ -20,12 +20,14 @@ from tests.simulation.virtual import SimClock
 
 
 class Gate:
-    """Of one process; `ends` is called, once, when the countdown of a planned crash is over."""
+    """Of one process; `ends` is called, once, when the countdown of a planned crash is over.  `sleepy`: after so many
+    passages the process stands still.  `has_stood`: it has stood still at some time."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.dead = False
-        self.countdown = 0
+        self.countdown = self.sleepy = 0
+        self.has_stood = False
         self.ends: Callable[[], None] = lambda: None
         self._thawed = asyncio.Event()
         self._thawed.set()
@@ -37,6 +39,7 @@ class Gate:
 
     def freeze(self) -> None:
         """The process stands still."""
+        self.has_stood = True
         self._thawed.clear()
 
     def thaw(self) -> None:
@@ -50,6 +53,10 @@ class Gate:
             if not self.countdown:
                 self.dead = True
                 self.ends()
+        if self.sleepy:
+            self.sleepy -= 1
+            if not self.sleepy:
+                self.freeze()
         if self.frozen:
             await self._thawed.wait()
         if self.dead:
@@ -61,14 +68,22 @@ GATE: ContextVar[Gate | None] = ContextVar("GATE", default=None)
 
 
 class GatedBus(MemoryBus):
-    """An end of the bus.  `cut_off` says of a subject that nothing comes or goes there."""
+    """An end of the bus.  `cut_off` says of a subject that nothing comes or goes there; `sends` sees each request."""
 
-    def __init__(self, hub: MemoryHub, clock: SimClock, gate: Gate, cut_off: Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        hub: MemoryHub,
+        clock: SimClock,
+        gate: Gate,
+        cut_off: Callable[[str], bool],
+        sends: Callable[[bytes], None] = lambda _: None,
+    ) -> None:
         super().__init__(hub, clock)
-        self._gate, self._is_cut_off = gate, cut_off
+        self._gate, self._is_cut_off, self._sends = gate, cut_off, sends
 
     async def request(self, subject: str, payload: bytes, timeout_s: float) -> bytes:
         await self._gate.passed()
+        self._sends(payload)
         if self._is_cut_off(subject):
             await asyncio.sleep(timeout_s)
             raise RpcTimeout(f"No reply from {subject}.")

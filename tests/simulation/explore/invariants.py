@@ -5,6 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 
 from kilonova.objects.states import OBSERVED, VERBS, ActionState, PowerState, Verb, VmState
+from tests.simulation.explore.course import OF_THE_COURSE
 from tests.simulation.explore.server_model import explained, operations_of
 from tests.simulation.explore.truth import Guest, Row, Truth
 
@@ -92,8 +93,8 @@ def _is_immediate(row: Row) -> bool:
     return row["verb"] == Verb.POWER_UPDATE or VERBS[Verb(row["verb"])].immediate
 
 
-NO_ACTION = frozenset({"injectNetworkInfo"})
-"""Accepted without an action: there is nothing to do."""
+NO_ACTION = frozenset({"injectNetworkInfo", "cancel"})
+"""Accepted without an action of their own."""
 
 
 def ends_once(truth: Truth) -> Iterator[str]:
@@ -139,9 +140,8 @@ def _edges() -> frozenset[tuple[str, str]]:
         found |= {(f"{vm}/{rule.task_state or ''}", "deleted/") for rule in VERBS.values()}
         found |= {(f"{vm}/{task}", "deleted/") for task in ("rebooting_hard", "spawning", "")}
         found |= {(f"{vm}/{rule.task_state or ''}", "error/") for rule in VERBS.values()}
-        for rule in VERBS.values():  # a reset of the state, beside an open action
-            found |= {(f"{vm}/{rule.task_state or ''}", f"{state}/{rule.task_state or ''}") for state in RESET}
-        found |= {(f"{vm}/{task}", f"{state}/{task}") for task in ("rebooting_hard", "spawning") for state in RESET}
+        for task in (*(rule.task_state or "" for rule in VERBS.values()), "rebooting_hard", "spawning"):
+            found |= {(f"{vm}/{task}", f"{state}/{task}") for state in RESET}  # a reset, beside an open action
     found.add(("shelved/", "shelved_offloaded/"))
     return frozenset(found)
 
@@ -213,7 +213,7 @@ def each_server_has_its_guest(truth: Truth) -> Iterator[str]:
         one.server for one in truth.exchanges if one.verb.startswith("resetState") and (one.accepted or one.unknown)
     }
     for row in truth.living:
-        if row["vm_state"] in ("error", "building"):
+        if row["vm_state"] in ("error", "building") or row["id"] in truth.lost_guests:
             continue
         there = [guest for guest in guests[row["id"]] if guest.defined]
         wanted = [] if row["vm_state"] == "shelved_offloaded" else [row["host"]]
@@ -259,6 +259,8 @@ def _wrong_disks(row: Row, guest: Guest) -> str:
         return f"of flavor {guest.flavor}, not {row['flavor']['id']}"
     if guest.kept != (row["old_flavor"] is not None):
         return "with the disk of before a resize" if guest.kept else "without the disk of before its resize"
+    if not guest.disk:
+        return "without its disk"
     return "with a snapshot that no action needs" if guest.snapshots else ""
 
 
@@ -352,6 +354,7 @@ INVARIANTS: tuple[Callable[[Truth], Iterator[str]], ...] = (
     quotas_are_what_lives,
     addresses_are_those_of_servers,
     images_are_their_files,
+    *OF_THE_COURSE,
 )
 
 

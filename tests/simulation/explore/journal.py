@@ -14,34 +14,67 @@ from kilonova.conductor import bootstrap
 from tests import template
 
 _TABLE = """
-CREATE TABLE journal (seq INTEGER PRIMARY KEY, kind TEXT, id TEXT, instance TEXT, verb TEXT, request TEXT,
-    before TEXT, state TEXT, task TEXT, power INTEGER, host TEXT)
+CREATE TABLE journal (seq INTEGER PRIMARY KEY, at REAL, kind TEXT, id TEXT, instance TEXT, verb TEXT, request TEXT,
+    before TEXT, state TEXT, task TEXT, power INTEGER, host TEXT, power_before INTEGER, desired INTEGER)
 """
-_SERVER = """
-INSERT INTO journal (kind, id, instance, before, state, task, power, host) VALUES ('server', NEW.id, NEW.id, {before},
-    NEW.vm_state, NEW.task_state, NEW.power_state, NEW.host);
-"""
-_ACTION = """
-INSERT INTO journal (kind, id, instance, verb, request, before, state) VALUES ('action', NEW.id, NEW.instance_id,
-    NEW.verb, NEW.request_id, {before}, NEW.state);
-"""
+_ENTER = "INSERT INTO journal (at, kind, id, instance, {columns}) VALUES (simulated_s(), {values});"
+_SERVER = _ENTER.format(
+    columns="before, state, task, power, host, power_before, desired",
+    values="""'server', NEW.id, NEW.id, {before}, NEW.vm_state, NEW.task_state, NEW.power_state, NEW.host, {power},
+    NEW.desired_power""",
+)
+_ACTION = _ENTER.format(
+    columns="verb, request, before, state",
+    values="'action', NEW.id, NEW.instance_id, NEW.verb, NEW.request_id, {before}, NEW.state",
+)
+_NOTICE = _ENTER.format(
+    columns="verb, state",
+    values="""'notice', NEW.id, coalesce(NEW.payload ->> 'uuid', ''), NEW.event_type,
+    coalesce(NEW.payload ->> 'state', '')""",
+)
+_FREED = _ENTER.format(columns="state, host", values="'freed address', OLD.value, OLD.instance_id, OLD.value, OLD.host")
+_PROCESS = _ENTER.format(
+    columns="state, host, power", values="'process', NEW.process_id, '', NEW.boot_id, NEW.host, NEW.epoch"
+)
+_HANDED = _ENTER.format(columns="state", values="'legs', NEW.id, NEW.instance_id, NEW.legs")
+_IMAGE = _ENTER.format(columns="state", values="'image deleted', OLD.id, '', OLD.status")
+_USAGE = _ENTER.format(
+    columns="state, power, power_before",
+    values="""'usage', NEW.project_id, '', 'instances', NEW.instances, (SELECT hard_limit FROM quotas
+    WHERE project_id = NEW.project_id AND resource = 'instances')""",
+)
+_COLUMNS = "vm_state, task_state, power_state, host, desired_power"
+_NEW, _OLD = (", ".join(f"{row}.{name}" for name in _COLUMNS.split(", ")) for row in ("NEW", "OLD"))
+_BEFORE = "OLD.vm_state || '/' || coalesce(OLD.task_state, '')"
 _TRIGGERS = (
-    f"CREATE TRIGGER j1 AFTER INSERT ON instances BEGIN {_SERVER.format(before='NULL')} END",
-    f"""CREATE TRIGGER j2 AFTER UPDATE OF vm_state, task_state, power_state, host ON instances
-    WHEN (NEW.vm_state, NEW.task_state, NEW.power_state, NEW.host)
-    IS NOT (OLD.vm_state, OLD.task_state, OLD.power_state, OLD.host) BEGIN
-    {_SERVER.format(before="OLD.vm_state || '/' || coalesce(OLD.task_state, '')")} END""",
+    f"CREATE TRIGGER j1 AFTER INSERT ON instances BEGIN {_SERVER.format(before='NULL', power='NULL')} END",
+    f"""CREATE TRIGGER j2 AFTER UPDATE OF {_COLUMNS} ON instances WHEN ({_NEW}) IS NOT ({_OLD}) BEGIN
+    {_SERVER.format(before=_BEFORE, power="OLD.power_state")} END""",
     f"CREATE TRIGGER j3 AFTER INSERT ON actions BEGIN {_ACTION.format(before='NULL')} END",
     f"""CREATE TRIGGER j4 AFTER UPDATE OF state ON actions WHEN NEW.state != OLD.state BEGIN
     {_ACTION.format(before="OLD.state")} END""",
+    f"CREATE TRIGGER j5 AFTER INSERT ON notifications BEGIN {_NOTICE} END",
+    f"CREATE TRIGGER j6 AFTER DELETE ON addresses BEGIN {_FREED} END",
+    f"CREATE TRIGGER j7 AFTER INSERT ON services WHEN NEW.binary = 'kilonova-compute' BEGIN {_PROCESS} END",
+    f"""CREATE TRIGGER j8 AFTER UPDATE OF process_id ON services WHEN NEW.process_id != OLD.process_id BEGIN
+    {_PROCESS} END""",
+    f"CREATE TRIGGER j9 AFTER UPDATE OF legs ON actions WHEN NEW.legs != OLD.legs BEGIN {_HANDED} END",
+    f"CREATE TRIGGER j10 AFTER DELETE ON images BEGIN {_IMAGE} END",
+    f"CREATE TRIGGER j11 AFTER UPDATE ON quota_usages WHEN NEW.instances > OLD.instances BEGIN {_USAGE} END",
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One row.  `kind` is "server" or "action"; `before` is the state before (of a server with its task, after a /)."""
+    """One row.  `kind` and what the other fields are then:
+
+    "server": `before` is its state with its task, after a /; "action"; "notice": `verb` is the event; "freed address";
+    "process": the `host` has a new process, whose epoch is `power`; "legs": `state` is their JSON; "image deleted";
+    "usage": `power` is the usage after an increase, `power_before` the limit.
+    """
 
     seq: int
+    at_s: float
     kind: str
     id: str
     instance: str
@@ -52,6 +85,8 @@ class Change:
     task: str | None
     power: int | None
     host: str | None
+    power_before: int | None = None
+    desired: int | None = None
 
 
 @cache

@@ -1,27 +1,51 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the hypervisors of all hosts do with guests, watched at each change of a power state."""
+"""What the hypervisors of all hosts do with guests, and what hosts fetch, watched beside the service."""
 
+import json
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from kilonova.objects.ids import InstanceId
 from kilonova.objects.states import PowerState
 from kilonova.virt.fake.machine import FakeHypervisor
 
 _LIVE = (PowerState.RUNNING, PowerState.PAUSED)
+POWER_LOST = "power lost"
+
+
+class Moment(NamedTuple):
+    """A guest on a machine from this time on.  `power` None: the hypervisor does not know it.  `network`: it has its
+    address there."""
+
+    at_s: float
+    power: PowerState | None
+    reason: str
+    network: bool
+
+
+class Fetching(NamedTuple):
+    """A request of a host for work.  `running` are the (action, leg) that it runs already."""
+
+    host: str
+    epoch: int
+    running: frozenset[tuple[str, int]]
 
 
 @dataclass
 class Ledger:
     """`twice`: sentences about guests that lived on two machines at a time.  `started`: starts of a guest by its start
-    token; `ended`: how often it ended without a request, which permits one more start."""
+    token; `ended`: how often it ended without a request, which permits one more start.  `moments` are by machine and
+    guest, `fetches` by attempt."""
 
     now: Callable[[], float]
     live: dict[InstanceId, set[str]] = field(default_factory=lambda: defaultdict(set))
     twice: list[str] = field(default_factory=list)
     started: Counter[tuple[InstanceId, str]] = field(default_factory=Counter)
     ended: Counter[InstanceId] = field(default_factory=Counter)
+    moments: dict[tuple[str, InstanceId], list[Moment]] = field(default_factory=lambda: defaultdict(list))
+    fetches: dict[str, Fetching] = field(default_factory=dict)
 
     def lives(self, machine: str, instance_id: InstanceId) -> None:
         """The guest has a process on the machine now."""
@@ -33,6 +57,22 @@ class Ledger:
     def is_off(self, machine: str, instance_id: InstanceId) -> None:
         """The guest has no process on the machine now."""
         self.live[instance_id].discard(machine)
+
+    def enter(self, machine: "Machine", instance_id: InstanceId) -> None:
+        """Something of the guest may have changed."""
+        guest, known = machine.guests.get(instance_id), self.moments[machine.name, instance_id]
+        power = None if guest is None or guest.definition is None else guest.power
+        fresh = Moment(self.now(), power, "" if guest is None else guest.reason, guest is not None and guest.network)
+        if not known or known[-1][1:] != fresh[1:]:
+            known.append(fresh)
+
+    def fetch(self, payload: bytes) -> None:
+        """A host sends a request; if it is one for work, remember what it says."""
+        head, _, body = payload.partition(b"\n")
+        if b'"fetch"' in head:
+            sent = json.loads(body)
+            running = frozenset((leg["action_id"], leg["index"]) for leg in sent["running"])
+            self.fetches[sent["attempt"]] = Fetching(sent["host"], sent["epoch"], running)
 
 
 class Machine(FakeHypervisor):
@@ -56,6 +96,16 @@ class Machine(FakeHypervisor):
 
     def lose_power(self) -> None:
         super().lose_power()
-        for instance_id in self.guests:
+        for instance_id, guest in self.guests.items():
             self.ledger.is_off(self.name, instance_id)
             self.ledger.ended[instance_id] += 1
+            self.ledger.enter(self, instance_id)
+            known = self.ledger.moments[self.name, instance_id]
+            if not guest.saved:
+                known.append(known[-1]._replace(at_s=self.ledger.now(), reason=POWER_LOST))
+
+    def vanish(self, instance_id: InstanceId) -> None:
+        """Another tool removes the guest with all that it has."""
+        self.guests.pop(instance_id).switch_off()
+        self.ledger.is_off(self.name, instance_id)
+        self.ledger.enter(self, instance_id)

@@ -6,7 +6,7 @@ depends on no other step, so that a plan from which steps were left out is a pla
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 LENGTH_S = 100.0
@@ -64,7 +64,28 @@ FAULTS: Mapping[str, int] = {
 }
 """Faults, with their weights."""
 
-REQUESTS_AT_LEAST, FAULTS_AT_LEAST = 44, 20
+TRAPS: Mapping[str, int] = {
+    "a verb meets failing calls": 8,
+    "a verb hangs for long": 1,
+    "a verb meets a crash": 5,
+    "a verb meets late messages": 3,
+    "a verb meets conductors that stop": 5,
+    "a verb meets a boot": 4,
+    "a verb meets the end of its guest": 4,
+    "a verb meets an operator": 3,
+    "a verb meets another verb": 4,
+    "a verb meets lost replies": 3,
+    "a delete meets a host that is down": 3,
+    "a host is given up and returns": 3,
+    "a host is cloned": 1,
+    "creates meet each other": 2,
+    "an image of a shelved server is deleted": 2,
+}
+"""Requests with a fault that is aimed at them, with their weights."""
+
+REQUESTS_AT_LEAST, FAULTS_AT_LEAST, TRAPS_AT_LEAST = 36, 15, 6
+TRAP_KINDS = 3
+"""How many kinds of traps a plan has: rare situations come together when a seed has many of few kinds."""
 CLIENTS = 3
 SLOTS = 9
 """Creates of a plan: each fills a slot of its own, and later requests name the slot."""
@@ -89,27 +110,45 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """`hosts` and `conductors` are numbers of processes.  `seed` is that of the whole run."""
+    """`hosts` and `conductors` are numbers of processes.  `seed` is that of the whole run.  `small`: the hosts have
+    room for few servers, and `narrow`: their networks have few addresses."""
 
     seed: int
     hosts: int
     conductors: int
     steps: tuple[Step, ...]
+    small: bool = False
+    narrow: bool = False
 
     def only(self, numbers: Collection[int]) -> "Plan":
         """The same plan with these steps only."""
-        return Plan(self.seed, self.hosts, self.conductors, tuple(one for one in self.steps if one.number in numbers))
+        return replace(self, steps=tuple(one for one in self.steps if one.number in numbers))
 
 
 def plan_of(seed: int) -> Plan:
     """The plan of a seed."""
     random = Random(f"plan {seed}")
     hosts = random.choice((1, 2, 2, 3, 3, 4)) if random.random() < 0.98 else random.randint(10, 50)
-    found = [*_creates(random), *_others(random), *_drawn(random, EDITS, 6), *_drawn(random, FAULTS, FAULTS_AT_LEAST)]
+    edits, faults, traps = _swarm(random, EDITS), _swarm(random, FAULTS), _few(random, TRAPS, TRAP_KINDS)
+    found = [*_creates(random), *_others(random), *_drawn(random, edits, 6), *_drawn(random, faults, FAULTS_AT_LEAST)]
+    found += _drawn(random, traps, TRAPS_AT_LEAST)
     found.sort(key=lambda one: one[0])
     steps = (Step(number, at_s, what, random.getrandbits(48), slot, who)
              for number, (at_s, what, slot, who) in enumerate(found))  # fmt: skip
-    return Plan(seed, hosts, random.choice((1, 2, 2, 3)), tuple(steps))
+    conductors = random.choice((1, 2, 2, 3))
+    small, narrow = random.random() < 0.2, random.random() < 0.15
+    return Plan(seed, hosts, conductors, tuple(steps), small, narrow)
+
+
+def _swarm(random: Random, kinds: Mapping[str, int]) -> Mapping[str, int]:
+    """Other weights for each plan: some kinds are frequent in it, some do not occur (Groce and others: Swarm testing,
+    2012)."""
+    return {kind: weight * random.choice((0, 1, 1, 2, 8)) for kind, weight in kinds.items()} | {next(iter(kinds)): 1}
+
+
+def _few(random: Random, kinds: Mapping[str, int], count: int) -> Mapping[str, int]:
+    """Only some kinds; the heavier ones are in more plans."""
+    return dict.fromkeys(random.choices(list(kinds), list(kinds.values()), k=count), 1)
 
 
 Drawn = tuple[float, str, int, int]

@@ -10,7 +10,7 @@ from tests.simulation.explore.cloud import Answer, Cloud
 from tests.simulation.explore.history import EXCHANGE, Exchange, History, Shown
 
 SMALL, LARGE = "1", "2"
-SERVERS = "/compute/v2.1/servers"
+SERVERS, CANCEL = "/compute/v2.1/servers", "/compute/v2.1/kilonova/cancel"
 
 ACTIONS: Mapping[str, Any] = {
     "stop": {"os-stop": None},
@@ -184,8 +184,15 @@ class Clients:
     async def delete(self, who: int, wanted: int) -> None:
         """Delete the server in the slot."""
         if (slot := self._slot(wanted)) is not None:
-            server = self.slots[slot]
-            await self._exchange(who, server, "delete", "DELETE", f"{SERVERS}/{server}")
+            await self.delete_server(who, self.slots[slot])
+
+    async def delete_server(self, who: int, server: str) -> None:
+        """Delete this server."""
+        await self._exchange(who, server, "delete", "DELETE", f"{SERVERS}/{server}")
+
+    async def cancel(self, who: int, server: str) -> None:
+        """Cancel what is in progress on this server."""
+        await self._exchange(who, server, "cancel", "POST", CANCEL, {"cancel": {"id": server}})
 
 
 def shown(server: Mapping[str, Any]) -> Shown:

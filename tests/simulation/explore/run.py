@@ -16,6 +16,7 @@ from tests.simulation.explore.history import History
 from tests.simulation.explore.invariants import broken
 from tests.simulation.explore.plan import Plan, Step
 from tests.simulation.explore.requests import Clients
+from tests.simulation.explore.traps import TRAPS
 from tests.simulation.explore.truth import Truth, truth_of
 from tests.simulation.virtual import run_virtually
 
@@ -53,7 +54,7 @@ def run(plan: Plan) -> Result:
 
 
 async def _run(plan: Plan, state: Path) -> Result:
-    async with opened(plan.seed, state, hosts=plan.hosts, conductors=plan.conductors) as cloud:
+    async with opened(plan, state) as cloud:
         clients = Clients(cloud)
         scene = Scene(cloud, clients, clients.history)
         truth = await _live(plan, scene)
@@ -125,6 +126,8 @@ async def _step(scene: Scene, step: Step, begin: float) -> None:
             await clients.actions(step.who, step.slot)
         case plans.DELETE:
             await clients.delete(step.who, step.slot)
+        case what if what in TRAPS:
+            await TRAPS[what](scene, random, plans.SLOTS + step.number)
         case what if what in FAULTS:
             await FAULTS[what](scene, random)
         case what:

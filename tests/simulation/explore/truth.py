@@ -11,6 +11,7 @@ from tests.simulation.explore import errors
 from tests.simulation.explore.faults import Scene
 from tests.simulation.explore.history import Exchange
 from tests.simulation.explore.journal import Change
+from tests.simulation.explore.ledger import Fetching, Moment
 
 Row = Mapping[str, Any]
 
@@ -29,6 +30,7 @@ class Guest:
     kept: bool = False
     """Whether the disk of before a resize is kept."""
     snapshots: int = 0
+    disk: bool = True
 
 
 @dataclass
@@ -50,9 +52,19 @@ class Truth:
     """How often a guest started with one start token."""
     ends: Mapping[str, int] = field(default_factory=dict)
     """How often a guest ended without a request."""
+    moments: Mapping[tuple[str, str], Sequence[Moment]] = field(default_factory=dict)
+    """The guests of machines at all times."""
+    fetches: Mapping[str, Fetching] = field(default_factory=dict)
+    """What hosts requested under each attempt."""
+    calls: Sequence[str] = ()
+    """Calls of hypervisors that break a rule."""
     defects: Sequence[str] = ()
     tombstones: frozenset[tuple[str, str]] = frozenset()
     """Hosts that were given up, with the servers of which they may have copies."""
+    buried: frozenset[tuple[str, str]] = frozenset()
+    """The same, of all times; with an empty server for each host."""
+    lost_guests: frozenset[str] = frozenset()
+    """Those that another tool has removed."""
     gone: frozenset[str] = frozenset()
     vanished: bool = False
     jumped: bool = False
@@ -64,7 +76,7 @@ class Truth:
         return [row for row in self.servers if row["deleted_at"] is None]
 
 
-_JSON = frozenset({"flavor", "old_flavor", "new_flavor", "image", "addresses", "body", "legs"})
+_JSON = frozenset({"flavor", "old_flavor", "new_flavor", "image", "addresses", "body", "legs", "shelved_image"})
 
 
 def _row(row: Any) -> Row:
@@ -87,6 +99,7 @@ def truth_of(scene: Scene) -> Truth:
             "" if guest.definition is None else guest.definition.flavor.id,
             guest.kept_disk is not None,
             len(guest.snapshots),
+            guest.base is not None and not guest.disk_gone,
         )
         for host in machines
         if not host.lost
@@ -106,9 +119,14 @@ def truth_of(scene: Scene) -> Truth:
         twice=cloud.ledger.twice,
         starts=cloud.ledger.started,
         ends=cloud.ledger.ended,
+        moments=cloud.ledger.moments,
+        fetches=cloud.ledger.fetches,
+        calls=[text for calls in cloud.calls for text in calls.all()],
         defects=[*cloud.defects, *errors.unexpected],
         tombstones=frozenset((row["host"], row["instance_id"]) for row in rows("SELECT * FROM tombstones")),
+        buried=frozenset(cloud.buried),
+        lost_guests=frozenset(cloud.vanished),
         gone=frozenset(host.name for host in machines if host.lost),
         vanished=any("vanishes" in text for _, text in scene.history.events),
-        jumped=bool(cloud.clock.jumped),
+        jumped=any(text.startswith("all clocks jump") for _, text in scene.history.events),
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from random import Random
 
 from kilonova.base.errors import HypervisorError, OutcomeUnknown
+from kilonova.objects.ids import InstanceId
 from kilonova.rpc.memory import Fate
 from kilonova.virt.fake.machine import CutOff
 from tests.simulation.explore.history import EXCHANGE
@@ -16,6 +17,28 @@ USUAL_S, SLOW_S = 0.02, 2.0
 LATE_S = (6.0, 60.0)
 """How late a late copy arrives: after its sender has sent it again, and after the work was done."""
 HANG_S = 30.0
+
+
+@dataclass
+class Aim:
+    """What happens to the calls of one guest: `skip` calls are executed, and the next `times` calls have a fault of
+    this kind: "fails", "lies", "is cut off", "hangs"; "" is none.  `calls` counts them."""
+
+    kind: str = ""
+    skip: int = 0
+    times: int = 1
+    hang_s: float = 0.0
+    calls: int = 0
+
+    @property
+    def reached(self) -> bool:
+        """Whether the calls that are executed have begun, all of them."""
+        return self.calls >= self.skip
+
+    def fault(self) -> str:
+        """Of the call that begins now."""
+        self.calls += 1
+        return self.kind if self.skip < self.calls <= self.skip + self.times else ""
 
 
 @dataclass
@@ -39,12 +62,17 @@ class Weather:
     def __post_init__(self) -> None:
         self.counted: Counter[str] = Counter()
         """What has happened, by kind."""
+        self.aims: dict[InstanceId, Aim] = {}
+        self.late_from = frozenset[str]()
+        """Hosts whose messages are all late."""
 
     def fate(self, subject: str) -> Fate:
         """The deliveries of one message or reply."""
         random = self.random
         longest = SLOW_S if self.slow else USUAL_S
         delay = random.uniform(0.0001, longest)
+        if self.late_from and subject.rpartition(".")[2] in self.late_from and not subject.startswith("reply."):
+            return self._counted("late", (random.uniform(*LATE_S),))
         if self.loss and random.random() < self.loss:
             return self._counted("lost", ())
         if self.doubling and random.random() < self.doubling:
@@ -76,20 +104,22 @@ class Weather:
         """The fault of one read; empty: none.  A full disk can be read."""
         return "refused" if self.refused and self.random.random() < self.refused else ""
 
-    async def of_call(self) -> Exception | None:
+    async def of_call(self, guest: InstanceId | None) -> Exception | None:
         """The fault of one driver call: see kilonova.virt.fake.machine.BeforeCall."""
         random = self.random
         await asyncio.sleep(random.uniform(0, 0.2))
-        if self.driver_hangs and random.random() < self.driver_hangs:
+        aim = self.aims.get(guest) if guest is not None else None
+        aimed = aim.fault() if aim is not None else ""
+        if (self.driver_hangs and random.random() < self.driver_hangs) or aimed == "hangs":
             self.counted["driver call hung"] += 1
-            await asyncio.sleep(random.uniform(0, HANG_S))
-        if self.driver_fails and random.random() < self.driver_fails:
+            await asyncio.sleep(aim.hang_s if aim is not None and aimed else random.uniform(0, HANG_S))
+        if (self.driver_fails and random.random() < self.driver_fails) or aimed == "fails":
             self.counted["driver call failed"] += 1
             raise HypervisorError("The hypervisor refuses this call.")
-        if self.driver_lies and random.random() < self.driver_lies:
+        if (self.driver_lies and random.random() < self.driver_lies) or aimed == "lies":
             self.counted["driver call failed after its work"] += 1
             return OutcomeUnknown("The connection was lost: the call may have happened.")
-        if self.driver_cuts_off and random.random() < self.driver_cuts_off:
+        if (self.driver_cuts_off and random.random() < self.driver_cuts_off) or aimed == "is cut off":
             self.counted["driver call executed late"] += 1
             return CutOff(random.uniform(0, HANG_S))
         return None

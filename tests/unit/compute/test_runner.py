@@ -156,6 +156,25 @@ def test_a_clean_up_that_fails_is_told_and_ends_the_action(tmp_path: Path) -> No
     run_virtually(main())
 
 
+def test_a_guest_whose_disks_could_not_be_removed_is_not_absent(tmp_path: Path) -> None:
+    """An unshelve that left its disks keeps its host; it went back to no host (`make simulate`, seed 54 of then)."""
+    bench = Bench(tmp_path)
+
+    async def refuse(name: str, _guest: object) -> Exception | None:
+        if name in ("define", "remove_disks"):
+            raise HypervisorError("Not now.")
+        return None
+
+    async def main() -> None:
+        async with Supervisor(bench.clock) as tasks:
+            await bench.start(tasks)
+            bench.machine.before_call = refuse
+            outcome = await bench.run(bench.job(Verb.CREATE))
+            assert (outcome.succeeded, outcome.power, bench.guest_count) == (False, PowerState.NOSTATE, 1)
+
+    run_virtually(main())
+
+
 def test_a_guest_that_cannot_be_read_is_unknown_and_its_action_ends(tmp_path: Path) -> None:
     """Or it would be handed out again, and run again, until its deadline."""
     bench = Bench(tmp_path)
