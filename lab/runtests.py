@@ -5,8 +5,8 @@ All of them run in several processes, a file at a time in one: most of a live te
 arguments there is one process, so that a debugger and -x do what one expects; `-n` is pytest-xdist's. Temporary
 directories are in memory where the machine has such a place: most tests write to a database and sync each write.
 
-Live tests fight for the processors when all run together. When at most MOST_UNSTEADY tests fail in that crowd, they
-run once more, alone. What passes then is named UNSTEADY at the end: it is a defect of the test or of the product that
+Live tests wait long for a processor when all run together. When tests of at most MOST_FILES files fail, these tests run
+once more, alone. What passes then is named UNSTEADY at the end: it is a defect of the test or of the product that
 waits to be found, and no failure of the run. What fails again is a failure.
 """
 
@@ -22,7 +22,8 @@ from types import FrameType
 from lab.common import TOP, VENV, memory_directory
 from lab.counting import FAILED
 
-MOST_UNSTEADY = 3
+MOST_FILES = 3
+"""Files, because tests of one file share what one of them may leave broken."""
 FAILURE = 1
 """pytest's exit status when tests failed."""
 
@@ -58,7 +59,8 @@ def run_whole(*where: str, workers: int) -> int:
         failed = Path(directory) / "failed"
         status = _run(pytest_command(*whole, *where), {FAILED: str(failed)})
         names = failed.read_text().splitlines() if failed.exists() else []
-    if status != FAILURE or not 0 < len(names) <= MOST_UNSTEADY:
+    files = {name.partition("::")[0] for name in names}
+    if status != FAILURE or not 0 < len(files) <= MOST_FILES:
         return status
     print(f"\nOnce more, alone: {len(names)} of the tests failed beside the others.", flush=True)
     status = _run(pytest_command(*names), {})

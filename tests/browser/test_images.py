@@ -2,7 +2,8 @@
 """Images on the page: uploaded, cancelled, uploaded again, changed, shared and deleted."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from playwright.sync_api import APIResponse, Locator, Route, expect
 
 from tests.browser.people import Person, World
+from tests.live.box import Box
 
 Visit = Callable[..., Person]
 
@@ -51,6 +53,16 @@ def slow_down(person: Person, bytes_per_second: int) -> None:
     limits = {"offline": False, "latency": 0, **both}
     session.send("Network.enable")
     session.send("Network.emulateNetworkConditions", limits)
+
+
+@contextmanager
+def killed(box: Box) -> Generator[None]:
+    """The service is away for this time."""
+    box.kill()
+    try:
+        yield
+    finally:
+        box.start().ready()
 
 
 def image(world: World, name: str, *operations: dict[str, Any]) -> str:
@@ -99,13 +111,12 @@ def test_an_upload_shows_its_progress_is_cancelled_and_begins_again(
 def test_an_upload_continues_after_the_service_was_killed(at_images: Person, world: World, tmp_path: Path) -> None:
     person, name = at_images, world.name("broken")
     (tmp_path / "disk.img").write_bytes(bytes(4 * MIB))
-    slow_down(person, MIB)
+    slow_down(person, MIB // 4)
     choose(person, tmp_path / "disk.img", name)
     bar = person.page.get_by_role("progressbar", name=f"Upload of {name}")
     expect(bar).not_to_have_attribute("aria-valuenow", "0")
-    world.box.kill()
-    expect(uploads(person)).to_contain_text("The upload broke off. The service does not answer.")
-    world.box.start().ready()
+    with killed(world.box):
+        expect(uploads(person)).to_contain_text("The upload broke off. The service does not answer.")
     slow_down(person, -1)
     uploads(person).get_by_role("button", name="Upload again").click()
     expect(person.row(name)).to_contain_text("Active")
@@ -130,7 +141,7 @@ def test_a_download_is_written_as_it_comes_and_an_early_end_leaves_no_part(
     admin.open(f"/images/{world.box.upload(tmp_path / 'disk', 'raw')}")
     running = admin.page.get_by_role("region", name="Downloads")
     bar = admin.page.get_by_role("progressbar", name="Download of disk")
-    slow_down(admin, MIB)
+    slow_down(admin, MIB // 4)
     admin.do("disk", "Download")
     expect(bar).not_to_have_attribute("aria-valuenow", "0")
     assert admin.violations() == []
@@ -138,9 +149,9 @@ def test_a_download_is_written_as_it_comes_and_an_early_end_leaves_no_part(
     expect(running).to_have_count(0)
     admin.do("disk", "Download")
     expect(bar).not_to_have_attribute("aria-valuenow", "0")
-    world.box.kill()
-    expect(running.get_by_role("alert")).to_contain_text("The download broke off. The service does not answer.")
-    world.box.start().ready()
+    with killed(world.box):
+        broke_off = "The download broke off. The service does not answer."
+        expect(running.get_by_role("alert")).to_contain_text(broke_off)
     assert admin.page.evaluate(SAVED, "disk.img") == sha256(b"").hexdigest()
     slow_down(admin, -1)
     admin.do("disk", "Download")

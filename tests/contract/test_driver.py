@@ -337,10 +337,18 @@ def test_a_frozen_guest_does_not_respond_until_it_answers_or_its_plug_is_pulled(
         assert one == (await b.driver.guest_states())[guest]
         return one.power, one.reason
 
+    silent = (PowerState.NOSTATE, NOT_RESPONDING)
+
+    async def freeze(b: Bench, guest: InstanceId) -> None:
+        """One probe may find nothing out on a busy machine: the service repeats it, too."""
+        assert case.freeze is not None
+        case.freeze(b, guest, True)
+        while await says(b, guest) != silent:
+            await present(b.driver.liveness).probe_guest(guest)
+
     async def test(b: Bench) -> None:
         liveness = present(b.driver.liveness)
         assert case.freeze is not None
-        silent = (PowerState.NOSTATE, NOT_RESPONDING)
         ill, well = b.instance(), b.instance()
         for guest in (ill, well):
             await b.build(guest)
@@ -348,8 +356,7 @@ def test_a_frozen_guest_does_not_respond_until_it_answers_or_its_plug_is_pulled(
         usual = await says(b, ill.id)
         assert usual[0] is PowerState.RUNNING
         for _ in range(2):
-            case.freeze(b, ill.id, True)
-            await liveness.probe_guest(ill.id)
+            await freeze(b, ill.id)
             await liveness.probe_guest(well.id)
             assert await says(b, ill.id) == silent
             assert (await says(b, well.id))[0] is PowerState.RUNNING
@@ -357,9 +364,7 @@ def test_a_frozen_guest_does_not_respond_until_it_answers_or_its_plug_is_pulled(
             case.freeze(b, ill.id, False)
             await until(lambda: any(event.instance_id == ill.id for event in b.virtapi.events))
             assert await says(b, ill.id) == usual
-        case.freeze(b, ill.id, True)
-        await liveness.probe_guest(ill.id)
-        assert await says(b, ill.id) == silent
+        await freeze(b, ill.id)
         await b.driver.power_off(ill.id)
         assert await b.power(ill.id) is PowerState.SHUTDOWN
         await b.driver.power_on(ill.id, "again")

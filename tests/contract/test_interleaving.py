@@ -230,5 +230,5 @@ def transactions_of_the_code() -> Iterator[str]:
                     first = node.args[0]
                     called = first.body if isinstance(first, ast.Lambda) else first
                     name = ast.unparse(called.func if isinstance(called, ast.Call) else called)
-                    if name not in ("transaction", "edit"):  # (the helpers themselves)
+                    if name not in ("transaction", "edit", "fn"):  # (the helpers themselves)
                         yield name

@@ -17,11 +17,6 @@ def test_crowded(): assert "PYTEST_XDIST_WORKER" not in os.environ, "no time"
 WRONG = """
 def test_wrong(): assert False
 """
-CROWD = """
-import os, pytest
-@pytest.mark.parametrize("n", range(4))
-def test_crowded(n): assert "PYTEST_XDIST_WORKER" not in os.environ
-"""
 CANNOT = """
 from lab.counting import cannot_run
 def test_cannot(): cannot_run("no hypervisor")
@@ -32,9 +27,9 @@ AGAIN = "Once more, alone"
 @pytest.mark.parametrize(
     ("texts", "status", "again", "unsteady"),
     [
-        ((CROWDED,), 0, True, True),
         ((CROWDED, WRONG), 1, True, False),
-        ((CROWD,), 1, False, False),
+        ((CROWDED,) * 3, 0, True, True),
+        ((CROWDED,) * 4, 1, False, False),
         ((CROWDED, CANNOT), 1, False, False),
     ],
 )
