@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Logs one line when an outage begins and one when it ends; everything in between is at debug level."""
+"""Logs one line when an outage begins and one when it ends; everything in between is at debug level, but for the first
+refusal by a peer of another version: an operator must end that one.
+"""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -7,6 +9,7 @@ from contextlib import contextmanager
 import structlog
 
 from kilonova.base.clock import Clock
+from kilonova.base.errors import IncompatibleVersion
 
 log = structlog.get_logger(__name__)
 
@@ -23,6 +26,7 @@ class Outage:
         self._since: float | None = None
         self._waiting: set[str] = set()
         self._waited = 0
+        self._refused = False
 
     @property
     def lasts(self) -> bool:
@@ -32,8 +36,12 @@ class Outage:
     def waits(self, who: str, error: object) -> None:
         """`who` received no answer and will try again."""
         message, facts = f"waiting for {self._what}", {"who": who, "error": str(error)}
+        is_refusal = isinstance(error, IncompatibleVersion)
         if self._since is None:
-            self._since, self._waited = self._clock.monotonic(), 0
+            self._since, self._waited, self._refused = self._clock.monotonic(), 0, is_refusal
+            log.warning(message, **facts)
+        elif is_refusal and not self._refused:
+            self._refused = True
             log.warning(message, **facts)
         else:
             log.debug(message, **facts)

@@ -9,6 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from kilonova.base.clock import SystemClock
+from kilonova.base.errors import IncompatibleVersion
 from kilonova.base.outage import Outage
 from kilonova.base.tasks import Supervisor
 from tests.make import run
@@ -34,6 +35,15 @@ def test_one_line_at_each_end() -> None:
     assert said[0]["error"] == "no reply"
     assert said[-1]["waited"] == 2
     assert said[-1]["lasted_s"] >= 0
+
+
+def test_a_refusal_by_another_version_is_logged_though_silence_came_first() -> None:
+    outage = Outage("the bus", SystemClock())
+    with capture_logs() as said:
+        for error in ("no reply", IncompatibleVersion("upgrade it"), "no reply", IncompatibleVersion("upgrade it")):
+            outage.waits("a", error)
+    shown_errors = [line["error"] for line in said if line["log_level"] != "debug"]
+    assert shown_errors == ["no reply", "upgrade it"]
 
 
 def test_each_outage_is_told() -> None:
