@@ -134,7 +134,6 @@ async def main(path, name):
     fetch = {"host": name, "epoch": 1, "attempt": "a", "running": []}
     asked = wire.encode_request(wire.Request("fetch", 1, 10.0, json.dumps(fetch).encode()))
     print("floods", flush=True)
-    stopped = asyncio.create_task(asyncio.to_thread(sys.stdin.read))
     async def ask():
         while not stopped.done():
             try:
@@ -150,6 +149,7 @@ async def main(path, name):
             await asyncio.sleep(0.02)
         print("poured", number, flush=True)
     async with asyncio.TaskGroup() as group:
+        stopped = group.create_task(asyncio.to_thread(sys.stdin.read))
         for _ in range(200):
             group.create_task(ask())
         group.create_task(pour())

@@ -6,7 +6,7 @@ a Recorder does it and records the outcome, a Player has the outcome from the re
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
@@ -35,7 +35,6 @@ class Rooms:
 
 Work = Callable[[Rooms], Coroutine[Any, Any, Any]]
 """What a call does with the rooms of the process."""
-Serve = Callable[[str, bytes], Awaitable[bytes]]
 
 
 class Outside(Protocol):
@@ -114,12 +113,14 @@ class EnclosedDatabase:
     async def write(self, fn: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """See Database."""
         work: Work = lambda rooms: rooms.db.write(fn, *args, **kwargs)  # noqa: E731
-        return await self._outside.call(f"write {name_of(fn)}", (args, kwargs), work)  # type: ignore[no-any-return]
+        found: T = await self._outside.call(f"write {name_of(fn)}", (args, kwargs), work)
+        return found
 
     async def read(self, fn: Callable[Concatenate[Snapshot, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """See Database."""
         work: Work = lambda rooms: rooms.db.read(fn, *args, **kwargs)  # noqa: E731
-        return await self._outside.call(f"read {name_of(fn)}", (args, kwargs), work)  # type: ignore[no-any-return]
+        found: T = await self._outside.call(f"read {name_of(fn)}", (args, kwargs), work)
+        return found
 
     def on_recorded(self, recorded: Callable[[], None]) -> None:
         """See Database."""

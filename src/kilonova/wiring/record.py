@@ -64,7 +64,7 @@ async def recorder_of(
     from kilonova.record.log import RecordFile
     from kilonova.record.recorder import Recorder
 
-    file = RecordFile(settings.file, settings.max_mib << 20, workers)
+    file = await workers.run(RecordFile, settings.file, settings.max_mib << 20, workers)
     recorder = Recorder(rooms, file, _head(policy, quotas))
     async with Supervisor(rooms.clock) as tasks:
         tasks.spawn("record", file.keep(rooms.clock))
