@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """File systems that lose their power: what was not synced is lost, as on a machine that is switched off.
 
-An ext4 file system in a file is mounted; the shutdown of the file system (the ioctl of xfstests' `godown`) drops all that
+An ext4 file system in a file is mounted; its shutdown (the ioctl of xfstests' `godown`) drops all that
 was not written to its log yet.  After the next mount the log is replayed.  Only root can do that.
 """
 

@@ -39,8 +39,16 @@ def _guest(text: bytes) -> FakeGuest:
     return FakeGuest(**{part.name: getattr(parts, part.name) for part in fields(FakeParts)})
 
 
-def save(directory: Path, instance_id: InstanceId, guest: FakeGuest | None) -> None:
-    """Put a guest of the machine in this directory on stable storage; None: it is gone.  The function blocks."""
+def lose_power(directory: Path) -> None:
+    """The machine in this directory has lost its power: its guests are off.  The function blocks."""
+    machine = FakeHypervisor(guests=dict(guests_in(directory)))
+    machine.lose_power()
+    for instance_id, guest in machine.guests.items():
+        _save(directory, instance_id, guest)
+
+
+def _save(directory: Path, instance_id: InstanceId, guest: FakeGuest | None) -> None:
+    """The guest as it is, on stable storage; None: nothing of it is left."""
     path = directory / f"{instance_id}.json"
     if guest is None:
         remove_files((path,))
@@ -62,4 +70,4 @@ class DurableFakeDriver(FakeDriver):
 
     def _save(self, instance_id: InstanceId) -> None:
         """Replace the file at once; it is small, and the call that changed the guest waits for it."""
-        save(self._directory, instance_id, self.hypervisor.guests.get(instance_id))
+        _save(self._directory, instance_id, self.hypervisor.guests.get(instance_id))
