@@ -86,6 +86,8 @@ class PrivatePostgres:
         data = self.directory / "data"
         if not data.exists():
             self._create(data)
+        if self._process is None:  # (it was killed, or its machine has lost its power)
+            (data / "postmaster.pid").unlink(missing_ok=True)
         options = [word for name, value in self.settings.items() for word in ("-c", f"{name}={value}")]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -130,7 +132,6 @@ class PrivatePostgres:
             self._kill_all()
             _ = self._process.wait(10)
             self._process = None
-            (self.directory / "data/postmaster.pid").unlink(missing_ok=True)
 
     def stop(self) -> None:
         """End the server in an orderly way (a fast shutdown), or kill it after ten seconds."""

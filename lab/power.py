@@ -25,7 +25,7 @@ SHUTDOWN = 0x8004587D
 NO_LOG_FLUSH = struct.pack("I", 2)
 CLONE_NEWNS = 0x00020000
 """From the header linux/sched.h."""
-OPTIONS = "loop,commit=300,noauto_da_alloc"
+OPTIONS = "loop,commit=300,noauto_da_alloc,noinit_itable"
 """The kernel writes what is not synced as late as it can, also what replaces another file."""
 T = TypeVar("T")
 
@@ -42,7 +42,8 @@ class PoweredDisk:
         os.truncate(descriptor, mib << 20)
         os.close(descriptor)
         self._file = Path(name)
-        _ = run(["mkfs.ext4", "-q", "-F", "-m", "0", name], timeout=60)
+        few = ("-J", "size=8", "-N", "16384") if mib > 64 else ()  # (they would take memory)
+        _ = run(["mkfs.ext4", "-q", "-F", "-m", "0", *few, name], timeout=60)
 
     def mount(self) -> None:
         """Mount it, and replay its log.  Raises LabError."""
