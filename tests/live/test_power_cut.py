@@ -64,7 +64,10 @@ WORK: dict[str, tuple[Callable[[Path], object], Callable[[Path], bool]]] = {
         lambda top: replace_file(top / "file", b"second", mode=0o640),
         lambda top: ((top / "file").read_bytes(), (top / "file").stat().st_mode & 0o777) == (b"second", 0o640),
     ),
-    "publish": (lambda top: publish(top / "file", top / "other"), lambda top: (top / "other").read_bytes() == b"first"),
+    "publish": (
+        lambda top: (top / "file").write_bytes(b"other") and publish(top / "file", top / "other"),
+        lambda top: (top / "other").read_bytes() == b"other",
+    ),
     "rename_file": (lambda top: rename_file(top / "file", top / "other"), lambda top: not (top / "file").exists()),
     "remove_files": (lambda top: remove_files([top / "file", top / "none"]), lambda top: not (top / "file").exists()),
     "nothing": (lambda top: (top / "file").write_bytes(b"x"), lambda top: (top / "file").read_bytes() != b"x"),
