@@ -58,7 +58,8 @@ def main() -> int:
     words = parser.parse_args()
     if os.geteuid() == 0 and not words.schedule and APART not in os.environ:
         _go_apart()
-    shape = Shape(words.control, words.control, words.hosts, words.real, disks=os.environ.get(APART) == "yes")
+    can = not power.missing() if words.schedule else os.environ.get(APART) == "yes"
+    shape = Shape(words.control, words.control, words.hosts, words.real, disks=can)
     seed = SystemRandom().randrange(MOST_SEED) if words.seed is None else words.seed
     faults = schedule(seed, words.minutes * 60, shape, words.fault_pause)
     if words.schedule:

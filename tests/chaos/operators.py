@@ -19,6 +19,9 @@ COMPUTE = "/compute/v2.1"
 PATIENCE_S, RETURN_S, PAUSE_S = 60.0, 30.0, 1.0
 """How long an operator repeats a request; how long a host that has returned is enabled again and again."""
 
+KEPT = "libvirt keeps guest"
+"""What the fault of a server says whose start was cut off by the end of libvirtd."""
+
 End = Callable[[], object]
 
 
@@ -67,7 +70,19 @@ class Operator:
             if service.get("forced_down"):
                 self.change(host, forced_down=False)
             if service["status"] == "disabled" and not self.change(host, status="enabled"):
-                self.evacuate(self.servers(""))
+                self.evacuate([row["id"] for row in self._in_error() if not row["OS-EXT-SRV-ATTR:host"]])
+
+    def finish_starts(self) -> list[str]:
+        """Restart each libvirtd that keeps a guest in a start, as the fault of its server says.  Returns them."""
+        found: list[str] = []
+        for row in self._in_error():
+            daemon = self.cloud.libvirtds.get(row["OS-EXT-SRV-ATTR:host"] or "")
+            if daemon is not None and KEPT in row.get("fault", {}).get("message", ""):
+                daemon.kill()
+                (daemon.directory / f"run/libvirt/qemu/run/kilonova-{row['id']}.xml").unlink(missing_ok=True)
+                daemon.start()
+                found.append(row["id"])
+        return found
 
     def services(self, host: str = "") -> list[Mapping[str, Any]]:
         """The services of hosts; none if no API process answers."""
@@ -75,11 +90,15 @@ class Operator:
         return found.json()["services"] if found is not None and found.status_code == 200 else []
 
     def servers(self, host: str) -> list[str]:
-        """The servers of a host; with an empty name, those that have lost theirs."""
-        more = f"host={host}" if host else "status=ERROR"
-        found = self.send("GET", f"{SERVERS}/detail?all_tenants=1&{more}")
-        rows = found.json()["servers"] if found is not None and found.status_code == 200 else []
-        return [row["id"] for row in rows if (row["OS-EXT-SRV-ATTR:host"] or "") == host]
+        """The servers of a host."""
+        return [row["id"] for row in self._listed(f"host={host}")]
+
+    def _in_error(self) -> list[Mapping[str, Any]]:
+        return self._listed("status=ERROR")
+
+    def _listed(self, words: str) -> list[Mapping[str, Any]]:
+        found = self.send("GET", f"{SERVERS}/detail?all_tenants=1&{words}")
+        return found.json()["servers"] if found is not None and found.status_code == 200 else []
 
     def evacuate(self, servers: list[str]) -> None:
         """Request the evacuation of each server, which may have been deleted meanwhile."""

@@ -241,10 +241,12 @@ class Run:
                 self.defects.append(f"Server {row['id']} cannot be deleted: {reply.text}")
         for row in self.records.rows("SELECT id FROM images"):
             http.delete(f"/image/v2/images/{row['id']}")
-        left: list[str] = []
+        left, operator = list[str](), self._operator()
 
         def nothing() -> bool:
             self.say(self._progress("everything is deleted"))
+            for server in operator.finish_starts():
+                http.delete(f"{SERVERS}/{server}")
             left[:] = self._left()
             return not left
 
