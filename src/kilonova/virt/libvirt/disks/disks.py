@@ -180,8 +180,7 @@ class Disks:
         make_directory(self.root)
         directory = self.directory(instance_id)
         if make_directory(directory) and owner is not None:
-            os.chown(directory, owner.uid, owner.gid)
-            fsync_directory(directory)
+            os.chown(directory, owner.uid, owner.gid)  # (its first file puts that on stable storage)
         return directory
 
     def write_config_drive(self, instance_id: InstanceId, iso: bytes) -> None:
