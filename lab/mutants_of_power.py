@@ -6,11 +6,8 @@ from collections.abc import Sequence
 from lab.mutant import Mutant, one
 
 CUT = "tests/live/test_power_cut.py"
+FILES = f"{CUT}::test_what_a_function_has_done_is_so_after_a_loss_of_power"
 BOX = f"{CUT}::test_the_one_box_loses_nothing_that_it_has_accepted"
-
-
-def _function(name: str) -> str:
-    return f"{CUT}::test_what_a_function_has_done_is_so_after_a_loss_of_power[{name}]"
 
 
 MUTANTS_OF_POWER: Sequence[Mutant] = (
@@ -25,35 +22,35 @@ MUTANTS_OF_POWER: Sequence[Mutant] = (
     one("the bytes of an image are on stable storage", BOX, "images/store.py", "            os.fsync(fd)\n", ""),
     one(
         "a new directory is on stable storage",
-        _function("make_directory"),
+        FILES,
         "base/files.py",
         "    path.chmod(mode)\n    fsync_directory(path.parent)\n",
         "    path.chmod(mode)\n",
     ),
     one(
         "the contents of a replaced file are on stable storage",
-        _function("replace_file"),
+        FILES,
         "base/files.py",
         "            file.flush()\n            os.fsync(file.fileno())\n",
         "",
     ),
     one(
         "a new name is on stable storage",
-        _function("rename_file"),
+        FILES,
         "base/files.py",
         "    fsync_directory(new.parent)\n",
         "",
     ),
     one(
         "the contents of a published file are on stable storage",
-        _function("publish"),
+        FILES,
         "base/files.py",
         "    with open_plain(unfinished) as file:\n        os.fsync(file.fileno())\n",
         "",
     ),
     one(
         "a removed file is removed on stable storage",
-        _function("remove_files"),
+        FILES,
         "base/files.py",
         "        fsync_directory(parent)\n",
         "        del parent\n",
