@@ -191,7 +191,9 @@ def no_guest_runs_twice(truth: Truth) -> Iterator[str]:
 
 
 def no_start_is_repeated(truth: Truth) -> Iterator[str]:
-    """One request starts a guest once, and once more for each time that it ended by itself or with its host."""
+    """One request starts a guest once, and once more for each time that it ended by itself or with its host.  A guest
+    that a request makes after all parts of the former were removed is another guest: its process may have ended before
+    it reported that its work was undone, and then the work is done again."""
     for (server, token), count in truth.starts.items():
         if count > 1 + truth.ends.get(server, 0):
             yield f"Guest {server} was started {count} times by one request ({token})."
