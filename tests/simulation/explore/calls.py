@@ -34,11 +34,11 @@ AND NOT EXISTS (SELECT 1 FROM actions AS a WHERE a.instance_id = i.id AND a.stat
 AND NOT EXISTS (SELECT 1 FROM services AS s WHERE s.host = i.host AND s.forced_down)
 """
 
-_GOES_ON = """
+GOES_ON = """
 SELECT 1 FROM actions WHERE instance_id = ? AND host = ? AND state = 'open' AND verb != 'delete'
-AND bookkeeping ->> 'cancel' IS NULL AND deadline > coalesce(counted_at, started_at)
+AND (bookkeeping ->> 'cancel' IS NULL OR ? != 'shutdown') AND deadline > coalesce(counted_at, started_at)
 """
-"""An action that has neither ended, nor was cancelled, nor has used up its time."""
+"""An action that has neither ended nor used up its time.  Only a shutdown is left for a cancel."""
 
 
 class Calls:
@@ -62,14 +62,14 @@ class Calls:
         try:
             return await self._weather.of_call(guest)
         except asyncio.CancelledError:
-            if call in OF_DOMAINS and not (call in INTERRUPTED and self._is_taken_back(gate, guest)):
+            if call in OF_DOMAINS and not self._may_leave(gate, call, guest):
                 text = f"At {self._now():.1f} s {self._host} did not wait for its {call} of guest {guest}."
                 self._cut_off.append((gate, text))
             raise
 
-    def _is_taken_back(self, gate: Gate, guest: InstanceId) -> bool:
-        """Whether the work on a guest ends before its steps do.  A process that stood still may have lost its host."""
-        return gate.has_stood or not self._observer.rows(_GOES_ON, guest, self._host)
+    def _may_leave(self, gate: Gate, call: str, guest: InstanceId) -> bool:
+        """Whether the host need not wait for the call.  A process that stood still may have lost its host."""
+        return call in INTERRUPTED and (gate.has_stood or not self._observer.rows(GOES_ON, guest, self._host, call))
 
     def all(self) -> list[str]:
         """All breaches so far."""
