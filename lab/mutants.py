@@ -152,7 +152,7 @@ MUTANTS: Sequence[Mutant] = (
         "isolation in a shared commit",
         "tests/unit/db/test_engine.py::test_writes_that_share_a_commit_succeed_and_fail_alone",
         "db/sqlite.py",
-        'connection.exec_driver_sql("ROLLBACK TO one")',
+        '_control(connection, "ROLLBACK TO one")',
         "pass",
     ),
     one(
