@@ -156,6 +156,13 @@ MUTANTS: Sequence[Mutant] = (
         "pass",
     ),
     one(
+        "the failure of a write without others",
+        "tests/contract/test_database.py::test_an_exception_of_the_function_rolls_its_transaction_back",
+        "db/sqlite.py",
+        '"ROLLBACK" if alone and batch[0].error is not None else "COMMIT"',
+        '"COMMIT"',
+    ),
+    one(
         "the reboot's start token",
         "tests/unit/compute/test_operations.py::test_a_reboot_happens_once_however_often_it_is_replayed",
         "compute/operations/reboot.py",

@@ -304,8 +304,8 @@ def _write_again(connection: sa.Connection) -> None:
 
 
 def _control(connection: sa.Connection, statement: str) -> None:
-    """Begin or end a transaction or a savepoint.  The driver does it in a seventh of the time of SQLAlchemy, and every
-    transaction has several of these statements.  Raises sqlite3.Error."""
+    """Begin or end a read, a savepoint or a transaction by the driver: it needs a seventh of the time of SQLAlchemy.
+    Raises sqlite3.Error."""
     driver: Any = connection.connection.driver_connection
     driver.execute(statement)
 

@@ -74,7 +74,7 @@ _HOST = _SERVICE_COLUMNS.index("host")
 _SERVICES = sa.select(*(services.c[name] for name in _SERVICE_COLUMNS)).order_by(services.c.host, services.c.binary)
 _WITH_HOST = services.c.host == sa.bindparam("of_host")
 _WITH_BINARY = services.c.binary == sa.bindparam("of_binary")
-_SERVICES_WITH = {
+_SERVICES_WITH: Mapping[tuple[str, ...], sa.Select[*tuple[Any, ...]]] = {
     (): _SERVICES,
     ("of_host",): _SERVICES.where(_WITH_HOST),
     ("of_binary",): _SERVICES.where(_WITH_BINARY),

@@ -10,7 +10,6 @@ from kilonova.db.schema import idempotency_keys
 from kilonova.db.transaction import Transaction
 from kilonova.objects.idempotency import KEPT, Idempotent
 
-
 _KEY = idempotency_keys.c
 _INSERT = sa.insert(idempotency_keys)
 _EXPIRED = sa.delete(idempotency_keys).where(
