@@ -33,6 +33,14 @@ MUTANTS_OF_GONE: Sequence[Mutant] = (
         "    for action in []:\n        _fail_abandoned(",
     ),
     one(
+        "an abandoned action that fails has a notification",
+        "tests/unit/conductor/test_shelving.py"
+        "::test_an_interrupted_action_that_does_not_continue_has_failed_and_leaves_no_image",
+        "conductor/hosts/lost_hosts.py",
+        "    outbox.ended(tx, action, instance, now, state=ActionState.FAILED, message=message)\n",
+        "",
+    ),
+    one(
         "a delete does not wait for a host that was given up",
         "tests/unit/conductor/test_legs.py::test_a_delete_does_not_wait_for_a_host_that_was_given_up",
         "conductor/engine/legs.py",

@@ -48,8 +48,8 @@ def call_down(tx: Transaction, host: HostName, now: datetime, *, forced: bool) -
     for action in read_actions.abandoned(tx, host):
         if not end.reopen_abandoned(tx, action, now):
             message = (
-                f"An operator forced host {host} down while {action.verb} was in progress. It does not continue, because "
-                "the server was changed by another request. What it has done was not undone."
+                f"An operator forced host {host} down while {action.verb} was in progress. It does not continue, "
+                "because the server was changed by another request. What it has done was not undone."
             )
             _fail_abandoned(tx, action, message, now)
 
