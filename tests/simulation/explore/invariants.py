@@ -241,8 +241,8 @@ def _wrong_power(row: Row, guest: Guest) -> str:
 
 
 def _leaves_parts(row: Row) -> bool:
-    """Whether the action reports that it left parts behind, as after an operator has interrupted it for good, or stopped
-    half-way (it can be requested again)."""
+    """Whether the action reports that it left parts behind (also because an operator has interrupted it for good), or
+    stopped half-way (it can be requested again)."""
     message = row["message"] or ""
     unclean = "could not be removed" in message or "was not undone" in message
     halfway = row["state"] == ActionState.FAILED and row["verb"] in (Verb.CONFIRM_RESIZE, Verb.REVERT_RESIZE)
