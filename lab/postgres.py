@@ -116,13 +116,13 @@ class PrivatePostgres:
     def freeze(self) -> None:
         """SIGSTOP the server and its children."""
         os.kill(self.pid, signal.SIGSTOP)  # (a stopped server makes no further child)
-        for pid in self._family():
+        for pid in self.family():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGSTOP)
 
     def thaw(self) -> None:
         """End a freeze."""
-        for pid in self._family():
+        for pid in self.family():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
 
@@ -210,7 +210,7 @@ class PrivatePostgres:
             argv = ["setpriv", f"--reuid={self._uid}", f"--regid={self._gid}", "--clear-groups", *argv]
         return [*self.within, *argv]
 
-    def _family(self) -> list[int]:
+    def family(self) -> list[int]:
         """The server and its children: those of its session."""
         if self._process is None:
             return []
@@ -229,7 +229,7 @@ class PrivatePostgres:
         """
         assert self._process is not None
         os.kill(self._process.pid, signal.SIGSTOP)  # (a stopped server makes no further child)
-        family = self._family()
+        family = self.family()
         for pid in family:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

@@ -5,15 +5,17 @@ An ext4 file system in a file is mounted; its shutdown (the ioctl of xfstests' `
 was not written to its log yet.  After the next mount the log is replayed.  Only root can do that.
 """
 
+import contextlib
 import ctypes
 import fcntl
 import os
 import shutil
+import signal
 import struct
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
@@ -56,7 +58,7 @@ class PoweredDisk:
         _ = run(["sync", "--file-system", str(self.directory)], timeout=30)
 
     def lose_power(self) -> None:
-        """From now on nothing is written.  End the processes that use it, then `unmount`."""
+        """From now on nothing is written.  Before: `stand_still`.  Afterwards end its processes, and `unmount`."""
         handle = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY)
         try:
             fcntl.ioctl(handle, SHUTDOWN, NO_LOG_FLUSH)
@@ -80,6 +82,29 @@ class PoweredDisk:
         if os.path.ismount(self.directory):
             _ = subprocess.run(["umount", "--lazy", str(self.directory)], check=False, timeout=30)
         self._file.unlink(missing_ok=True)
+
+
+def stand_still(pids: Iterable[int], within_s: float = 5.0) -> None:
+    """Stop processes before their disk loses its power: a sync that ends meanwhile can seem to have succeeded, which no
+    process of a real machine sees.  Returns when no thread executes its program any more.  Raises LabError."""
+    stopped = list(pids)
+    for pid in stopped:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGSTOP)
+    end = time.monotonic() + within_s
+    while any(map(_executes, stopped)):
+        if time.monotonic() > end:
+            raise LabError(f"Processes {stopped} do not stop.")
+        time.sleep(0.002)
+
+
+def _executes(pid: int) -> bool:
+    """Whether a thread is neither stopped nor inside a call that no signal interrupts."""
+    for stat in Path(f"/proc/{pid}/task").glob("*/stat"):
+        with contextlib.suppress(OSError):
+            if stat.read_text().rpartition(")")[2].split()[0] not in "TtDZX":
+                return True
+    return False
 
 
 def apart(work: Callable[[], T]) -> T:

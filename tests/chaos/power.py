@@ -5,10 +5,10 @@ what was not synced is lost where the machine has a file system of its own."""
 import os
 import shutil
 import signal
-from collections.abc import Iterable
 from contextlib import suppress
 
 from kilonova.virt.fake.durable import lose_power
+from lab.power import stand_still
 from tests.chaos.cloud import Cloud
 from tests.chaos.guest_log import note_power_lost
 from tests.live.box import wait_for
@@ -47,12 +47,12 @@ def switch_on(cloud: Cloud, name: str) -> None:
 
 
 def _stop(cloud: Cloud, name: str) -> None:
-    """Nothing of the machine runs any more: nothing can see the disk fail."""
-    if name == ENGINE:
-        if cloud.postgres.lives:
-            cloud.postgres.freeze()
-        return
-    _signal([cloud.victims[name].pid, *_virtual(cloud, name)], signal.SIGSTOP)
+    """Nothing of the machine runs any more."""
+    if name != ENGINE:
+        stand_still([cloud.victims[name].pid, *_virtual(cloud, name)])
+    elif cloud.postgres.lives:
+        cloud.postgres.freeze()
+        stand_still(cloud.postgres.family())
 
 
 def _end(cloud: Cloud, name: str) -> None:
@@ -61,7 +61,9 @@ def _end(cloud: Cloud, name: str) -> None:
         return
     cloud.victims[name].kill()
     if (daemon := cloud.libvirtds.get(name)) is not None:
-        _signal(_virtual(cloud, name), signal.SIGKILL)
+        for pid in _virtual(cloud, name):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         daemon.kill()
         wait_for(lambda: not daemon.processes())
 
@@ -70,9 +72,3 @@ def _virtual(cloud: Cloud, name: str) -> list[int]:
     """The processes of libvirt and QEMU on the machine."""
     daemon = cloud.libvirtds.get(name)
     return [] if daemon is None else daemon.processes()
-
-
-def _signal(pids: Iterable[int], number: signal.Signals) -> None:
-    for pid in pids:
-        with suppress(ProcessLookupError):
-            os.kill(pid, number)

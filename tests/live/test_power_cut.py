@@ -156,6 +156,8 @@ def _load_until_the_power_is_lost(box: Box, disk: PoweredDisk, random: Random, i
     with ThreadPoolExecutor(CLIENTS) as pool:
         ends = [pool.submit(one.run, stop) for one in clients]
         time.sleep(random.uniform(0.3, 1.2))
+        assert box.process is not None
+        power.stand_still([box.process.pid])
         disk.lose_power()
         box.kill()
         stop.set()
