@@ -41,11 +41,13 @@ class Tools:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One leg of an action on one instance, as the conductor handed it out."""
+    """One leg of an action on one instance, as the conductor handed it out.  `again`: an earlier attempt may have done
+    some of its steps."""
 
     action: Action
     instance: Instance
     tools: Tools
+    again: bool = False
 
     @property
     def start_token(self) -> str:
@@ -100,8 +102,8 @@ class Operation:
     needs: AnyCapability | None = None
     """The capability that the driver must have: without it, no step starts."""
     look: Work = nothing
-    """A check that runs before the steps and changes nothing. When it refuses, no step begins and nothing is made
-    absent: the guest is left as it is."""
+    """A check that runs before the steps and changes nothing. When it refuses the first attempt, no step has begun and
+    nothing is made absent: the guest is left as it is. Later attempts fail as in any step."""
     after_cancel: str = "as before"
     """What the server is after a cancel, for docs/cancel.md."""
 

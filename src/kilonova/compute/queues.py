@@ -83,7 +83,7 @@ class InstanceQueues:
         if leg_id in self._runs:
             return
         operation = self._operations[item.action.leg.operation]
-        job = Job(item.action, item.instance, self._tools)
+        job = Job(item.action, item.instance, self._tools, item.again)
         run = Run(job, operation, self._host, turns=self._turns(job, operation))
         task = tasks.spawn(f"{item.action.verb} {item.instance.id}", self._live(run))
         self._runs[leg_id] = (run, task)

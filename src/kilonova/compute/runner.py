@@ -202,7 +202,8 @@ class Runner:
             return Outcome(False, await self._power_with(left, run), message, is_of_host(exc))
 
     async def _refusal(self, run: Run) -> str | None:
-        """The reason that the operation cannot begin; None when it can."""
+        """The reason that the operation cannot begin; None when it can.  Raises HypervisorError where an earlier attempt
+        may have begun it."""
         operation = run.operation
         try:
             if operation.needs is not None:
@@ -210,6 +211,8 @@ class Runner:
             if operation.look is not nothing:
                 await self._until_answered(run, (Step("look", operation.look, interruptible=True),), Phase.DO)
         except HypervisorError as exc:
+            if run.job.again:
+                raise
             facts = {"verb": run.job.action.verb, "instance": run.job.instance.id, "error": exc.message}
             log.warning("action refused", **facts, details=dict(exc.details))
             return exc.message

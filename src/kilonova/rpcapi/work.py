@@ -30,10 +30,12 @@ class Fetch:
 
 @dataclass(frozen=True, slots=True)
 class WorkItem:
-    """The current leg of an action, under its attempt."""
+    """The current leg of an action, under its attempt.  `again`: an earlier attempt received the leg, and may have done
+    some of its steps; False: also from a conductor that is older than this field."""
 
     action: Action
     instance: Instance
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,8 @@ def _items(
                 continue
             handed = action.with_leg(replace(action.leg, attempt=attempt))
             bookkeeping = replace(action.bookkeeping, former=None)
-            item = WorkItem(replace(handed, bookkeeping=bookkeeping), instance)
+            again = action.leg.attempt not in (None, attempt)
+            item = WorkItem(replace(handed, bookkeeping=bookkeeping), instance, again)
             size = len(FETCH.reply_form.dump_json(Fetched((item,), ())))
             if size + ROOM > max_payload:
                 limits = {"bytes": size, "max_payload": max_payload}
