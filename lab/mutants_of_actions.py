@@ -65,7 +65,7 @@ MUTANTS_OF_ACTIONS: Sequence[Mutant] = (
         "the look after what was open at boot",
         BOOT,
         REPORTS,
-        "    resume_after(tx, action, new_id, now)\n",
+        "    resume_after(tx, action, instance, new_id, now)\n",
         "",
     ),
     one(

@@ -31,7 +31,7 @@ from kilonova.rpcapi.api_to_conductor import AcceptAction
 
 CANCELLING = "the cleaning up of a cancelled action, which its host has not ended yet: it can be deleted"
 INTERRUPTED = (
-    "a resize that did not end: it continues when an operator takes the host back. Until then the server can be deleted"
+    "a resize that did not end: it continues when an operator takes the host back, and the server can be deleted"
 )
 """Only the end of the resize removes what it keeps: after another verb the server could never be resized again."""
 
