@@ -269,7 +269,7 @@ def test_after_the_window_it_is_confirmed_and_not_before(desk: Desk) -> None:
 
 
 def test_an_interrupted_resize_keeps_its_server_until_it_ends(desk: Desk) -> None:
-    """Another verb would end it without its way back: the server could never be resized, confirmed or reverted again."""
+    """Another verb would end it without its way back: the server could never be resized or reverted again."""
     action = ask(desk, Verb.RESIZE, "req-resize", flavor_id="big")
     desk.write(lost_hosts.call_down, make.HOST, desk.now, forced=True)
     assert desk.instance().vm_state is VmState.ERROR

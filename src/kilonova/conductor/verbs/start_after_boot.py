@@ -51,9 +51,7 @@ def resume_host(tx: Transaction, host: HostName, new_id: Callable[[], str], now:
     return len(found)
 
 
-def resume_after(
-    tx: Transaction, action: Action, before: Instance, new_id: Callable[[], str], now: datetime
-) -> None:
+def resume_after(tx: Transaction, action: Action, before: Instance, new_id: Callable[[], str], now: datetime) -> None:
     """Start the action's guest if it should run and is off, and the action was open while its host booted, or was
     cancelled or failed after it had powered the guest off.  `before`: the instance before the end of the action."""
     failed = _has_failed(tx, action, before)
