@@ -202,8 +202,8 @@ class Runner:
             return Outcome(False, await self._power_with(left, run), message, is_of_host(exc))
 
     async def _refusal(self, run: Run) -> str | None:
-        """The reason that the operation cannot begin; None when it can.  Raises HypervisorError if an earlier attempt may
-        have begun it."""
+        """The reason that the operation cannot begin; None when it can.  Raises HypervisorError if an earlier attempt
+        may have begun it."""
         operation = run.operation
         try:
             if operation.needs is not None:
