@@ -92,10 +92,10 @@ class Scene:
         answer = (web or self.box.web)("GET", f"{SERVERS}/{server}")
         return answer.json()["server"] if answer.status == 200 else None
 
-    def active(self, *servers: str) -> None:
+    def active(self, *servers: str, within_s: float = 90) -> None:
         """Wait until all are; raises CannotMeasure."""
         for server in servers:
-            wait_for(lambda one=server: self._is_active(one), 90, f"ACTIVE of {server}")
+            wait_for(lambda one=server: self._is_active(one), within_s, f"ACTIVE of {server}")
 
     def _is_active(self, server: str) -> bool:
         shown = self.show(server) or {}
