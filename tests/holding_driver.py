@@ -25,5 +25,5 @@ class HoldingDriver(FakeDriver):
         self._file = Path(settings.default.state_path) / FILE
 
     async def _wait(self, name: str, _instance_id: InstanceId | None) -> None:
-        while self._file.exists() and name in self._file.read_text().split():  # noqa: ASYNC240 - a local file of a test
+        while self._file.exists() and name in self._file.read_text().split():
             await self.virtapi.clock.sleep(LOOK_S)
