@@ -36,6 +36,8 @@ ram = -1
 STARTS_S = 900.0
 """A hundred guests start and boot on two cores."""
 QUIET_S = 300.0
+MOST_AT_REST = 1.5
+"""CPUs of all guests together, of two."""
 LOOK_S = 0.005
 ANSWER_S = 2.0
 """A cancel answers within this time."""
@@ -59,19 +61,19 @@ class Others:
     """The guests that do not freeze, used in turns by one client."""
 
     def __init__(self, here: Scene, servers: Sequence[str], seen: Seen) -> None:
-        self._here, self._seen = here, seen
+        self._here, self.seen = here, seen
         self._turn = cycle(servers)
 
     def use(self, phase: str, *, reads: int, pauses: int, reboots: int) -> None:
         """So many console requests, pauses with their unpauses, and hard reboots."""
         console = lambda: self._here.console(next(self._turn))  # noqa: E731
-        self._seen.add(READ, phase, paced(console, reads))
+        self.seen.add(READ, phase, paced(console, reads))
         for _ in range(pauses):
             server = next(self._turn)
-            self._seen.add(PAUSE, phase, [self._act(server, {"pause": None}, "PAUSED")])
-            self._seen.add(PAUSE, phase, [self._act(server, {"unpause": None}, "ACTIVE")])
+            self.seen.add(PAUSE, phase, [self._act(server, {"pause": None}, "PAUSED")])
+            self.seen.add(PAUSE, phase, [self._act(server, {"unpause": None}, "ACTIVE")])
         for _ in range(reboots):
-            self._seen.add(REBOOT, phase, [self._act(next(self._turn), {"reboot": {"type": "HARD"}}, "ACTIVE")])
+            self.seen.add(REBOOT, phase, [self._act(next(self._turn), {"reboot": {"type": "HARD"}}, "ACTIVE")])
 
     def _act(self, server: str, body: dict[str, Any], status: str) -> float:
         """ms from the request to the end of its action."""
@@ -166,20 +168,29 @@ def delete(here: Scene, servers: Sequence[str], used: Callable[[], None]) -> tup
     return took, len(set(servers) & set(here.domains()))
 
 
-def at_rest(here: Scene, servers: Sequence[str]) -> float:
-    """Wait until the guests have booted; the CPU-seconds per second that they and the box then use.  Raises
-    CannotMeasure."""
-    pids = [here.box.process.pid, *(here.pid(server) for server in servers)]
+def cpus(here: Scene, seconds: float) -> float:
+    """How many CPUs the guests and the box use now."""
+    pids = [here.box.process.pid, *here.daemon.guests().values()]
+    before = sum(map(cpu_seconds, pids))
+    begun = time.monotonic()
+    time.sleep(seconds)
+    return (sum(map(cpu_seconds, pids)) - before) / (time.monotonic() - begun)
+
+
+def booted(here: Scene) -> float:
+    """Wait until the guests have booted; the CPUs that they and the box then use.  Raises CannotMeasure."""
     end = time.monotonic() + QUIET_S
-    used, last = sum(map(cpu_seconds, pids)), float("inf")
-    while time.monotonic() < end:
-        time.sleep(5)
-        now = sum(map(cpu_seconds, pids))
-        rate, used = (now - used) / 5, now
-        if rate < 1.0 and rate > last * 0.8:
-            return rate
-        last = rate
-    raise CannotMeasure(f"the guests use {last:.2f} CPUs after {QUIET_S:g} s")
+    now, last = cpus(here, 5), float("inf")
+    while now > MOST_AT_REST or now < last * 0.8:
+        if time.monotonic() > end:
+            raise CannotMeasure(f"the guests use {now:.2f} CPUs after {QUIET_S:g} s")
+        now, last = cpus(here, 5), now
+    return now
+
+
+def settle(here: Scene, at_rest: float) -> None:
+    """A guest that was just started boots: this must not count."""
+    wait_for(lambda: cpus(here, 2) < at_rest * 1.5 + 0.2, 60, "guests at rest")
 
 
 def start(here: Scene, count: int) -> list[str]:
@@ -190,16 +201,20 @@ def start(here: Scene, count: int) -> list[str]:
     return servers
 
 
-def measure(here: Scene, bench: Bench, ill: Sequence[str], others: Others, seen: Seen) -> None:
+def measure(here: Scene, bench: Bench, ill: Sequence[str], others: Others, at_rest: float) -> None:
     """The rounds: calm, frozen, frozen and used."""
     amount = {"reads": bench.n(200, 30), "pauses": bench.n(40, 5), "reboots": bench.n(6, 1)}
-    others.use("before the control", reads=20, pauses=2, reboots=1)
+    others.use(CALM, reads=20, pauses=2, reboots=1)
+    others.seen.times.clear()  # the first requests open connections
     for number in range(bench.n(5, 1)):
         bench.say(f"round {number + 1}")
+        settle(here, at_rest)
         others.use(CALM, **amount)
         with frozen(here, ill):
+            settle(here, at_rest)
             others.use(IDLE, **amount)
-            crowd = use_frozen(here, ill, seen)
+            settle(here, at_rest)
+            crowd = use_frozen(here, ill, others.seen)
             others.use(USED, **amount)
         if crowd.join(120) or len(crowd.ended) < len(ill):
             raise CannotMeasure("a user of a frozen guest received no answer")
@@ -213,18 +228,19 @@ def many_frozen(bench: Bench) -> Row:
     row = Row(
         f"{sick} QEMUs of {count} SIGSTOP",
         f"One client uses the {count - sick} others in turns: console requests, pauses and unpauses, hard reboots, "
-        "each until its action has ended. The control alternates with the frozen guests, in the same rounds. Used: half "
-        "of the frozen guests are stopped, half are paused by their users; each action is cancelled after a second. "
-        "At the end all frozen guests are deleted at once.",
+        "each until its action has ended. The control alternates with the frozen guests, in the same rounds. Used: "
+        "half of the frozen guests are stopped, half are paused by their users; each action is cancelled after a "
+        "second. At the end all frozen guests are deleted at once.",
     )
     seen = Seen()
     with scene(bench, config=CONFIG) as here:
         servers = start(here, count)
         bench.say(f"{count} guests are ACTIVE")
-        rate = at_rest(here, servers)
+        rate = booted(here)
         ill, well = servers[:sick], servers[sick:]
         others = Others(here, well, seen)
-        measure(here, bench, ill, others, seen)
+        measure(here, bench, ill, others, rate)
+        settle(here, rate)
         with frozen(here, ill):
             took, left = delete(here, ill, lambda: others.use(DELETED, reads=20, pauses=4, reboots=0))
         here.hang_up()
