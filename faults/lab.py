@@ -84,8 +84,8 @@ class Scene:
     def image(self) -> str:
         return self.box.upload("guest", IMAGE.read_bytes(), "qcow2")
 
-    def create(self, image: str, name: str = "guest", web: Web | None = None) -> str:
-        body = {"server": {"name": name, "imageRef": image, "flavorRef": FLAVOR, "networks": "auto"}}
+    def create(self, image: str, name: str = "guest", web: Web | None = None, flavor: str = FLAVOR) -> str:
+        body = {"server": {"name": name, "imageRef": image, "flavorRef": flavor, "networks": "auto"}}
         return (web or self.box.web).expect(202, "POST", SERVERS, body).json()["server"]["id"]
 
     def show(self, server: str, web: Web | None = None) -> dict[str, Any] | None:

@@ -24,6 +24,13 @@ MUTANTS_OF_FROZEN_GUESTS: Sequence[Mutant] = (
         'self.in_doubt.run(("guest", instance_id), fn)',
     ),
     one(
+        "reads that wait for the end of a power-off",
+        TESTS,
+        CALLS,
+        "        while (end := self._ends.get(instance_id)) is not None:\n            await end.wait()\n",
+        "",
+    ),
+    one(
         "the pool of power-offs",
         TESTS,
         CALLS,

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Calls to libvirt about single guests: which pool carries a call, and which calls exclude each other."""
 
+import asyncio
 from typing import TypeVar
 
 from kilonova.objects.ids import InstanceId
@@ -18,15 +19,19 @@ class GuestCalls:
 
     def __init__(self, connection: HypervisorConnection, in_doubt: InDoubtCalls, *, read_only: bool) -> None:
         self.connection, self.in_doubt, self.read_only = connection, in_doubt, read_only
+        self._ends: dict[InstanceId, asyncio.Event] = {}
 
-    async def read(self, fn: LibvirtCall[T]) -> T:
-        """A read on which no decision depends."""
+    async def read(self, instance_id: InstanceId, fn: LibvirtCall[T]) -> T:
+        """A read on which no decision depends.  It waits for the end of a power-off: libvirt would let it wait, too,
+        but on a socket that other guests need."""
+        while (end := self._ends.get(instance_id)) is not None:
+            await end.wait()
         return await self.connection.control.run(fn)
 
     async def read_resolved(self, instance_id: InstanceId, fn: LibvirtCall[T]) -> T:
         """A read once no call on the guest is in doubt."""
         await self.in_doubt.resolved(("guest", instance_id))
-        return await self.read(fn)
+        return await self.read(instance_id, fn)
 
     async def change(self, name: str, instance_id: InstanceId, fn: LibvirtCall[T]) -> T:
         """A change of the guest; `name` is for the refusal of a read-only driver."""
@@ -55,6 +60,11 @@ class GuestCalls:
         """Power the guest off, also while another call on it waits for its QEMU."""
         refuse_if_read_only(self, "power_off")
         key = ("guest", instance_id)
-        if self.connection.threads.busy(key):
-            await self.in_doubt.interrupt(key, fn, deadline_s=deadline_s, pool=self.connection.ends)
-        await self.in_doubt.run(key, fn, deadline_s=deadline_s, pool=self.connection.ends)
+        end = self._ends.setdefault(instance_id, asyncio.Event())
+        try:
+            if self.connection.threads.busy(key):
+                await self.in_doubt.interrupt(key, fn, deadline_s=deadline_s, pool=self.connection.ends)
+            await self.in_doubt.run(key, fn, deadline_s=deadline_s, pool=self.connection.ends)
+        finally:
+            end.set()
+            self._ends.pop(instance_id, None)
