@@ -32,6 +32,21 @@ MUTANTS_OF_LEGS: Sequence[Mutant] = (
         "    if message.leg.index > action.current:\n",
     ),
     one(
+        "a refused leg that was handed out before is undone",
+        "tests/unit/compute/test_snapshot_operations.py"
+        "::test_what_an_earlier_attempt_has_made_goes_when_the_next_one_is_refused_at_its_first_look",
+        "compute/runner.py",
+        "undo=run.job.action.leg.repeated)",
+        "undo=False)",
+    ),
+    one(
+        "a leg that is handed out again",
+        f"{LEG}::test_a_leg_is_repeated_when_another_attempt_had_it_and_stays_so",
+        "objects/leg.py",
+        "self.repeated or self.attempt not in (None, attempt)",
+        "self.attempt not in (None, attempt)",
+    ),
+    one(
         "what runs is a leg",
         f"{LEGS}::test_a_host_that_still_runs_an_earlier_leg_gets_the_later_one_and_stops_the_earlier",
         "conductor/engine/hand_out.py",
@@ -133,8 +148,8 @@ MUTANTS_OF_LEGS: Sequence[Mutant] = (
         "a boot starts nothing beside an action",
         f"{LEGS}::test_a_boot_in_the_middle_starts_no_guest_beside_the_action",
         "db/readers/actions.py",
-        "query.where(actions.c.state == sa.literal_column(\"'open'\"), instances.c.host == host)\n",
-        "query.where(actions.c.state == sa.literal_column(\"'open'\"), actions.c.host == host)\n",
+        '.where(actions.c.state == sa.literal_column("\'open\'"), instances.c.host == sa.bindparam("of_host"))\n',
+        '.where(actions.c.state == sa.literal_column("\'open\'"), actions.c.host == sa.bindparam("of_host"))\n',
     ),
     one(
         "the power of the guest's own host",

@@ -1,19 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The checks of the exploration: each finds what it is there for, and does not find it in a good run."""
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import replace
-from random import Random
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import pytest
 
-from kilonova.objects.ids import InstanceId
 from kilonova.objects.states import PowerState
 from tests.simulation.explore import invariants, traps
-from tests.simulation.explore.calls import Calls
-from tests.simulation.explore.gates import GATE, Gate
 from tests.simulation.explore.history import Exchange, Shown
 from tests.simulation.explore.journal import Change
 from tests.simulation.explore.ledger import POWER_LOST, Fetching, Moment
@@ -22,11 +17,6 @@ from tests.simulation.explore.plan import FAULTS_AT_LEAST, TRAPS, plan_of
 from tests.simulation.explore.server_model import explained, operations_of
 from tests.simulation.explore.shrink import shrunk
 from tests.simulation.explore.truth import Guest, Truth
-from tests.simulation.explore.weather import Weather
-from tests.simulation.virtual import run_virtually
-
-if TYPE_CHECKING:
-    from tests.simulation.explore.journal import Observer
 
 S, HOST = "server", "h0"
 ACTIVE = Shown("active", None, 1, HOST, locked=False)
@@ -183,7 +173,10 @@ BAD: dict[str, list[Callable[[Truth], Truth]]] = {
         change(exchanges=[ask("create", 1, 2)]),
     ],
     "each_action_has_an_outcome": [change(actions=[action(state="open")]), change(actions=[action(state="abandoned")])],
-    "each_action_ends_in_time": [change(actions=[action(ended_at=200 * 10**6)])],
+    "each_action_ends_in_time": [
+        change(actions=[action(ended_at=200 * 10**6)]),
+        change(actions=[action(ended_at=800 * 10**6)], hung=frozenset({S})),
+    ],
     "one_action_is_open": [change(changes=[opened("a"), opened("b")])],
     "one_server_per_key": [change(servers=[server(), server(id="other")])],
     "ends_once": [change(changes=[acted("failed", "done", 2)])],
@@ -311,29 +304,3 @@ def test_a_plan_is_shrunk_to_the_steps_that_matter() -> None:
     few = len(tries)
     assert len(shrunk(tuple(range(80)), fails, 5)) > 2
     assert len(tries) == few + 5
-
-
-# -- calls of hypervisors ---------------------------------------------------------------------------------------------
-
-
-def test_a_call_without_an_action_and_a_call_that_is_cut_off_are_found() -> None:
-    async def main() -> list[str]:
-        calls = Calls(HOST, Weather(Random(1)), cast("Observer", Idle()), lambda: 0.0)
-        GATE.set(Gate("host"))
-        call = asyncio.ensure_future(calls("power_on", InstanceId(S)))
-        await asyncio.sleep(0)
-        call.cancel()
-        await asyncio.wait((call,))
-        return calls.all()
-
-    assert [sentence.split(" s ")[1] for sentence in run_virtually(main())] == [
-        "h0 begins power_on of server, which has no action.",
-        "h0 did not wait for its power_on of guest server.",
-    ]
-
-
-class Idle:
-    """The record of a cloud in which no action is open."""
-
-    def rows(self, _query: str, *_values: object) -> list[int]:
-        return [1]

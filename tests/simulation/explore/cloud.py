@@ -41,6 +41,7 @@ from tests.simulation.explore.asgi import send
 from tests.simulation.explore.calls import Calls
 from tests.simulation.explore.files import open_database
 from tests.simulation.explore.gates import GATE, Gate, GatedBus, GatedDatabase
+from tests.simulation.explore.image_files import keep_up
 from tests.simulation.explore.journal import Observer, put_recorded
 from tests.simulation.explore.ledger import Ledger, Machine
 from tests.simulation.explore.plan import Plan
@@ -182,7 +183,8 @@ class Cloud:
         self.vanished: set[str] = set()
         """Guests that another tool has removed."""
         self.api_gate = Gate("api")
-        self._requests: set[asyncio.Task[Answer]] = set()
+        self._requests: dict[asyncio.Task[Answer], None] = {}
+        """In progress, in the order of their begin.  (The order of a set would differ between two processes.)"""
         self._numbers = itertools.count(1)
 
     # -- processes ---------------------------------------------------------------------------------------------------
@@ -279,14 +281,15 @@ class Cloud:
             for roles in (("admin", *member), member)
         ]
         self._app = create_app(deps)
+        await keep_up(self.store, db, self.rpc, self.clock, self.tasks)
 
     async def request(
         self, method: str, path: str, body: Any = None, *, admin: bool = True, headers: dict[str, str] | None = None
     ) -> Answer:
         """A request of a client, and what it receives: nothing if the API crashes meanwhile."""
         task = asyncio.ensure_future(self._send(method, path, body, admin=admin, headers=headers or {}))
-        self._requests.add(task)
-        task.add_done_callback(self._requests.discard)
+        self._requests[task] = None
+        task.add_done_callback(self._requests.pop)
         await asyncio.wait((task,))
         return Answer(None) if task.cancelled() else task.result()
 

@@ -10,6 +10,7 @@ from kilonova.objects.states import PowerState
 from tests.simulation.explore import errors
 from tests.simulation.explore.faults import Scene
 from tests.simulation.explore.history import Exchange
+from tests.simulation.explore.image_files import image_files
 from tests.simulation.explore.journal import Change
 from tests.simulation.explore.ledger import Fetching, Moment
 
@@ -65,6 +66,8 @@ class Truth:
     """The same, of all times; with an empty server for each host."""
     lost_guests: frozenset[str] = frozenset()
     """Those that another tool has removed."""
+    hung: frozenset[str] = frozenset()
+    """Those with a call that did not return in time."""
     gone: frozenset[str] = frozenset()
     vanished: bool = False
     jumped: bool = False
@@ -112,7 +115,7 @@ def truth_of(scene: Scene) -> Truth:
         usages=[_row(row) for row in rows("SELECT * FROM quota_usages")],
         addresses=[_row(row) for row in rows("SELECT * FROM addresses")],
         images=[_row(row) for row in rows("SELECT * FROM images")],
-        files=frozenset(path.name for path in (cloud.state / "images").iterdir() if path.is_file()),
+        files=frozenset(path.name for path in image_files(cloud.state)),
         guests=guests,
         changes=cloud.observer.changes(),
         exchanges=scene.history.exchanges,
@@ -126,6 +129,7 @@ def truth_of(scene: Scene) -> Truth:
         tombstones=frozenset((row["host"], row["instance_id"]) for row in rows("SELECT * FROM tombstones")),
         buried=frozenset(cloud.buried),
         lost_guests=frozenset(cloud.vanished),
+        hung=frozenset(cloud.weather.hung),
         gone=frozenset(host.name for host in machines if host.lost),
         vanished=any("vanishes" in text for _, text in scene.history.events),
         jumped=any(text.startswith("all clocks jump") for _, text in scene.history.events),

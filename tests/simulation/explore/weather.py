@@ -6,9 +6,10 @@ from collections import Counter
 from dataclasses import dataclass
 from random import Random
 
-from kilonova.base.errors import HypervisorError, OutcomeUnknown
+from kilonova.base.errors import HypervisorError, NativeCallTimeout, OutcomeUnknown
 from kilonova.objects.ids import InstanceId
 from kilonova.rpc.memory import Fate
+from kilonova.virt.fake.calls import CALL_S
 from kilonova.virt.fake.machine import CutOff
 from tests.simulation.explore.history import EXCHANGE
 
@@ -17,6 +18,10 @@ USUAL_S, SLOW_S = 0.02, 2.0
 LATE_S = (6.0, 60.0)
 """How late a late copy arrives: after its sender has sent it again, and after the work was done."""
 HANG_S = 30.0
+
+
+class Hung(CutOff, NativeCallTimeout):
+    """A call that did not return in time.  It is executed later, and no caller reads or changes its guest meanwhile."""
 
 
 @dataclass
@@ -65,6 +70,8 @@ class Weather:
         self.aims: dict[InstanceId, Aim] = {}
         self.late_from = frozenset[str]()
         """Hosts whose messages are all late."""
+        self.hung: set[InstanceId] = set()
+        """Guests with a call that did not return in time."""
 
     def fate(self, subject: str) -> Fate:
         """The deliveries of one message or reply."""
@@ -112,7 +119,11 @@ class Weather:
         aimed = aim.fault() if aim is not None else ""
         if (self.driver_hangs and random.random() < self.driver_hangs) or aimed == "hangs":
             self.counted["driver call hung"] += 1
-            await asyncio.sleep(aim.hang_s if aim is not None and aimed else random.uniform(0, HANG_S))
+            hang_s = aim.hang_s if aim is not None and aimed else random.uniform(0, HANG_S)
+            await asyncio.sleep(min(hang_s, CALL_S))
+            if guest is not None and hang_s > CALL_S:
+                self.hung.add(guest)
+                return Hung(hang_s - CALL_S)
         if (self.driver_fails and random.random() < self.driver_fails) or aimed == "fails":
             self.counted["driver call failed"] += 1
             raise HypervisorError("The hypervisor refuses this call.")
