@@ -20,7 +20,7 @@ from kilonova.config.default import DefaultSettings
 from kilonova.objects.action import Action
 from kilonova.objects.guest import GuestState
 from kilonova.objects.instance import Instance
-from kilonova.objects.states import GIVEN_UP, PowerState
+from kilonova.objects.states import DESTROYED, GIVEN_UP, PowerState
 from kilonova.virt.capabilities import AnyCapability
 from kilonova.virt.driver import ComputeDriver
 
@@ -63,6 +63,12 @@ class Job:
         if on_any_boot:
             return state.start_token.partition("@")[0] == self.action.id
         return state.start_token == self.start_token
+
+    def was_undone(self, state: GuestState | None) -> bool:
+        """Whether an earlier attempt started the guest and powered it off again: it was undoing its work when its
+        process ended."""
+        off = state is not None and (state.power, state.reason) == (PowerState.SHUTDOWN, DESTROYED)
+        return off and self.action.leg.repeated and self.has_started(state, on_any_boot=True)
 
 
 Work = Callable[[Job], Awaitable[None]]

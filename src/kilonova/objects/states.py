@@ -304,6 +304,9 @@ GIVEN_UP = frozenset({"failed", "daemon", ""})
 """The hypervisor's reasons for a guest that is off because its start failed, because the hypervisor's own daemon gave
 it up at a restart, or for an unknown reason."""
 
+DESTROYED = "destroyed"
+"""The hypervisor's reason for a guest that this service, or another tool, has powered off."""
+
 GONE_BY_ITSELF = GIVEN_UP | {"crashed"}
 """The hypervisor's reasons for a guest that is off without a request: its process died, or the machine below did (then
 the reason is unknown)."""

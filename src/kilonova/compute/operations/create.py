@@ -14,7 +14,19 @@ async def fetch_image(job: Job) -> None:
 
 async def make_disks(job: Job) -> None:
     base = await job.tools.images.ensure(job.instance.image)
+    await remove_remains(job)
     await job.tools.driver.ensure_disks(job.instance, base)
+
+
+async def remove_remains(job: Job) -> None:
+    """An earlier attempt whose guest is off or not defined may have been undoing its work when its process ended: its
+    undo is completed, and everything is made anew.  No guest is built on a disk that another guest has used."""
+    if not job.action.leg.repeated:
+        return
+    state = await job.tools.driver.guest_state(job.instance.id)
+    if state is None or job.was_undone(state):
+        for remove in (undefine, unplug_network, remove_disks):
+            await remove(job)
 
 
 async def remove_disks(job: Job) -> None:

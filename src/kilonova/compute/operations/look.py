@@ -6,6 +6,7 @@ A running guest has its disk open: when the file was removed, the open file is t
 
 from dataclasses import replace
 
+from kilonova.base.errors import HypervisorError
 from kilonova.compute.operation import Job
 from kilonova.objects.states import PowerState
 
@@ -44,7 +45,22 @@ async def at_own_root(job: Job) -> None:
         await driver.disk_checks.require_own_root(job.instance.id)
 
 
-async def at_own_disks(job: Job) -> None:
-    """Both checks. Raises DiskMoved, DiskUnusable."""
+async def at_undo(job: Job) -> None:
+    """Refuse to do again what an earlier attempt was undoing when its process ended: the refusal completes the undo.
+    Raises HypervisorError."""
+    if job.was_undone(await job.tools.driver.guest_state(job.instance.id)):
+        problem = f"The {job.action.verb} failed, and was being undone when the process of its host ended."
+        raise HypervisorError(problem, instance_id=job.instance.id)
+
+
+async def before_resize(job: Job) -> None:
+    """All checks of a resize. Raises DiskMoved, DiskUnusable, HypervisorError."""
+    await at_undo(job)
     await at_own_root(job)
+    await at_disks(job)
+
+
+async def before_rescue(job: Job) -> None:
+    """All checks of a rescue. Raises DiskMoved, DiskUnusable, HypervisorError."""
+    await at_undo(job)
     await at_disks(job)

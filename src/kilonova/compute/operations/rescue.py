@@ -48,7 +48,7 @@ RESCUE = Operation(
     ),
     clean_up=True,
     needs=RESCUE_DISKS,
-    look=look.at_disks,
+    look=look.before_rescue,
     after_cancel="as before; a guest that was powered off is started from its own disk",
 )
 

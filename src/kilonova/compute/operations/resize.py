@@ -104,7 +104,7 @@ RESIZE = Operation(
     clean_up=True,
     heavy=True,
     needs=RESIZING,
-    look=look.at_own_disks,
+    look=look.before_resize,
     after_cancel="as before: the former disk, size and claim; a guest that was powered off is started",
 )
 

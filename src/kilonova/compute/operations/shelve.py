@@ -57,7 +57,9 @@ async def fetch_image(job: Job) -> None:
 async def make_disks(job: Job) -> None:
     """An existing disk is kept."""
     if (image := _image(job)) is not None:
-        await job.tools.driver.ensure_disks(job.instance, await job.tools.images.ensure(image))
+        base = await job.tools.images.ensure(image)
+        await _of_its_own(create.remove_remains)(job)
+        await job.tools.driver.ensure_disks(job.instance, base)
 
 
 def _of_its_own(absent: Work) -> Work:
