@@ -71,6 +71,22 @@ DEFECTS_OF_STEPS: Sequence[Defect] = (
         "",
     ),
     defect(
+        "a build continues on the disk of a guest that was undone",
+        "The process of a host ends while it undoes a build that failed: the next process starts a guest a second time, "
+        "on a disk that the first one has used.",
+        CREATE,
+        "    await remove_remains(job)\n",
+        "",
+    ),
+    defect(
+        "a guest that was undone counts as built",
+        "The process of a host ends after it has powered off the guest of a build that failed: the build is done, and "
+        "its guest is off.",
+        CREATE,
+        "    if state is None or job.was_undone(state):\n",
+        "    if state is None:\n",
+    ),
+    defect(
         "a replayed reboot reboots again",
         "One reboot request restarts the guest once for each restart of the host's process.",
         "compute/operations/reboot.py",
