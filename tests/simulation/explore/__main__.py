@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from lab.progress import Terminal
 from tests.simulation.explore.errors import watch_log
 from tests.simulation.explore.history import History
-from tests.simulation.explore.plan import EDITS, FAULTS, TRAPS, Plan, plan_of
+from tests.simulation.explore.plan import AIMED, EDITS, FAULTS, TRAPS, Plan, plan_of
 from tests.simulation.explore.run import Result, run
 from tests.simulation.explore.shrink import shrunk
 from tests.simulation.explore.story import told
@@ -136,7 +136,7 @@ def _summary(results: Iterable[Result], took_s: float) -> list[str]:
         sum((getattr(one, name) for one in found), Counter[str]())
         for name in ("steps", "verbs", "outcomes", "troubles")
     )
-    faults, edits, traps = ({kind: steps[kind] for kind in kinds} for kinds in (FAULTS, EDITS, TRAPS))
+    faults, edits, traps = ({kind: steps[kind] for kind in kinds} for kinds in (FAULTS, EDITS, (*TRAPS, *AIMED)))
     least = min((one.actions for one in found), default=0)
     return [
         f"{len(found)} seeds in {took_s:.0f} s ({took_s / max(1, len(found)):.2f} s each), "

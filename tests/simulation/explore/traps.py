@@ -259,7 +259,7 @@ async def _given_up(scene: Scene, random: Random, slot: int) -> None:
     _forget(target)
 
 
-async def _cloned(scene: Scene, random: Random, _slot: int) -> None:
+async def cloned(scene: Scene, random: Random, _slot: int) -> None:
     """A copy of a host's machine starts beside the host, which lives: it is refused."""
     cloud, host = scene.cloud, scene.host(random)
     process = host.process
@@ -320,7 +320,7 @@ TRAPS: Mapping[str, Trap] = {
     "a verb meets lost replies": _meets(_loses_the_database, chains=(("create",), ("stop",), ("reboot",), ("pause",))),
     "a delete meets a host that is down": _deleted_while_down,
     "a host is given up and returns": _given_up,
-    "a host is cloned": _cloned,
+    "a host is cloned": cloned,
     "creates meet each other": _together,
     "an image of a shelved server is deleted": _without_image,
 }
