@@ -51,6 +51,11 @@ def _is_up(scene: Scene, host: Host) -> bool:
     return bool(scene.cloud.observer.rows("SELECT 1 FROM services WHERE host = ? AND up", host.name))
 
 
+async def _is_down(scene: Scene, host: Host) -> bool:
+    """Wait until the host counts as down."""
+    return await scene.cloud.until(lambda: not _is_up(scene, host), within_s=110)
+
+
 def _epoch(scene: Scene, host: Host) -> int:
     rows = scene.cloud.observer.rows("SELECT epoch FROM services WHERE host = ?", host.name)
     return rows[0]["epoch"] if rows else 0
@@ -153,7 +158,7 @@ async def _failed_removal(scene: Scene, random: Random, slot: int) -> None:
         return
     scene.note(f"{host.process.name} is away, and server {slot} is deleted meanwhile")
     await host.process.kill()
-    if await target.until(lambda: not _is_up(scene, host), within_s=70):
+    if await _is_down(scene, host):
         await target.ask("delete")
         with aim(target, Aim("fails", only=REMOVALS, times=3)):
             if not host.off:
@@ -213,9 +218,8 @@ async def _failed_evacuation(scene: Scene, random: Random, slot: int) -> None:
     if len(scene.cloud.hosts) < 2 or (host := await _there(target)) is None:
         return
     scene.note(f"host {host.name} is off, and the evacuation of its server {slot} fails")
-    down = asyncio.ensure_future(power_cut(scene, host, 100))
-    await target.until(lambda: not _is_up(scene, host), within_s=70)
-    if await give_up(scene, host.name):
+    down = asyncio.ensure_future(power_cut(scene, host, 120))
+    if await _is_down(scene, host) and await give_up(scene, host.name):
         removal = Aim("fails", only=REMOVALS, times=FOREVER)
         with aim(target, Aim("fails", only=frozenset({"power_on"}), also=removal)):
             await target.ask("evacuate")
@@ -267,7 +271,8 @@ async def _boot_without_a_start(scene: Scene, random: Random, slot: int) -> None
     with aim(target, Aim("fails", only=frozenset({"power_on"}), times=FOREVER)):
         scene.note(f"host {host.name} boots, and cannot start server {slot}")
         await power_cut(scene, host, random.uniform(1, 5))
-        await asyncio.sleep(30)
+        query = "SELECT 1 FROM actions WHERE instance_id = ? AND verb = 'start' AND state = 'failed'"
+        await target.until(lambda: bool(scene.cloud.observer.rows(query, target.server)), within_s=90)
 
 
 async def _vanished(scene: Scene, random: Random, slot: int) -> None:
@@ -288,7 +293,7 @@ async def _alive_and_given_up(scene: Scene, random: Random, slot: int) -> None:
         return
     scene.note(f"{host.process.name} is away for long")
     await host.process.kill()
-    given_up = await target.until(lambda: not _is_up(scene, host), within_s=70) and await give_up(scene, host.name)
+    given_up = await _is_down(scene, host) and await give_up(scene, host.name)
     if not host.off:
         host.process.start()
     if given_up:
@@ -296,12 +301,13 @@ async def _alive_and_given_up(scene: Scene, random: Random, slot: int) -> None:
 
 
 async def _without_an_answer(scene: Scene, random: Random, slot: int) -> None:
-    """The hypervisor does not answer for one guest until after the action's deadline."""
+    """The hypervisor does not answer for one guest until after the action's deadline: from the begin, or at the end of
+    what must be undone then."""
     target = Target(scene, random, slot)
     if await _there(target) is None:
         return
-    verb, time_s = ("rescue", 940) if random.random() < 0.3 else ("pause", 420)
-    with aim(target, Aim("has no answer", only=CHANGES, times=FOREVER)):
+    verb, calls, time_s = random.choice((("pause", CHANGES, 420), ("rescue", frozenset({"power_on"}), 940)))
+    with aim(target, Aim("has no answer", only=calls, times=FOREVER)):
         scene.note(f"the hypervisor does not answer for server {slot} for {time_s} s")
         await target.ask(verb)
         await scene.cloud.until(lambda: not target.busy, within_s=time_s, every_s=5)

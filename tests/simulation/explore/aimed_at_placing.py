@@ -40,7 +40,8 @@ async def _not_placed(scene: Scene, random: Random, slot: int) -> None:
 
 
 async def _many(scene: Scene, random: Random, slot: int) -> None:
-    """Many servers are created at the same time."""
+    """Many servers are placed at the same time, each by what was true a second before."""
+    scene.cloud.weather.placing = Placing(7, waits_s=1)
     await asyncio.gather(*(scene.clients.create(n % 3, slot + n * 1000, random) for n in range(7)))
 
 

@@ -12,6 +12,7 @@ from tests.simulation.explore.journal import Change
 from tests.simulation.explore.ledger import POWER_LOST, Moment
 from tests.simulation.explore.truth import Truth
 
+FOREVER = float("inf")
 ENDS = {ActionState.DONE: ".end", ActionState.FAILED: ".error", ActionState.CANCELLED: ".error"}
 """The phase of the notification of each end."""
 
@@ -188,15 +189,18 @@ def wished(truth: Truth, change: Change) -> int | None:
 
 
 def a_boot_starts_what_should_run(truth: Truth) -> Iterator[str]:
-    """A guest that should run, and was off only because its host was, is started when the host boots."""
-    failed = {
-        row["instance_id"] for row in truth.actions if row["state"] in (ActionState.FAILED, ActionState.CANCELLED)
-    }
-    failed |= {row["instance_id"] for row in truth.actions if row["state"] == ActionState.ABANDONED}
+    """A guest that should run, and was off only because its host was, is started when the host boots, unless a request
+    failed since.  What was in progress at the boot, and failed, is no excuse."""
+    begun = {change.id: change.at_s for change in truth.changes if change.kind == "action" and change.before is None}
+    excused: dict[str, float] = {}
+    for action in truth.actions:
+        at_s = FOREVER if action["state"] == ActionState.ABANDONED else begun.get(action["id"], 0.0)
+        if action["state"] in (ActionState.FAILED, ActionState.CANCELLED, ActionState.ABANDONED):
+            excused[action["instance_id"]] = max(excused.get(action["instance_id"], 0.0), at_s)
     for row in truth.living:
         should = row["desired_power"] == PowerState.RUNNING and row["vm_state"] == VmState.STOPPED
         moments = truth.moments.get((row["host"] or "", row["id"]), ())
-        if should and moments and moments[-1].reason == POWER_LOST and row["id"] not in failed:
+        if should and moments and moments[-1].reason == POWER_LOST and excused.get(row["id"], -1) < moments[-1].at_s:
             yield f"Server {row['id']} should run: its host {row['host']} has booted, and did not start it."
 
 

@@ -84,7 +84,7 @@ TRAPS: Mapping[str, int] = {
 """Requests with a fault that is aimed at them, with their weights."""
 
 MANY = "many creates meet each other"
-"""It is in plans whose hosts have room for few servers."""
+"""It is in plans of one host that has room for few servers."""
 AIMED = (
     "an old fetch arrives", "an old outcome arrives", "an old leg's outcome arrives", "an old report arrives",
     "a build is not removed", "a deleted server is not removed", "a confirmation fails", "an offload fails",
@@ -153,11 +153,14 @@ def plan_of(seed: int) -> Plan:
     found = [*_creates(random), *_others(random), *_drawn(random, edits, 6), *_drawn(random, faults, FAULTS_AT_LEAST)]
     found += _drawn(random, traps, TRAPS_AT_LEAST)
     found.sort(key=lambda one: one[0])
-    found += [(0.0, AIMED[(AIMED_OF_A_PLAN * seed + n) % len(AIMED)], 0, 0) for n in range(AIMED_OF_A_PLAN)]
+    rotated = [AIMED[(AIMED_OF_A_PLAN * seed + n) % len(AIMED)] for n in range(AIMED_OF_A_PLAN)]
+    found += [(n * LONGEST_S / 2, kind, 0, 0) for n, kind in enumerate(rotated)]
     steps = tuple(Step(number, at_s, what, random.getrandbits(48), slot, who)
              for number, (at_s, what, slot, who) in enumerate(found))  # fmt: skip
     conductors = random.choice((1, 2, 2, 3))
-    small, narrow = random.random() < 0.2 or any(one.what == MANY for one in steps), random.random() < 0.15
+    small, narrow = random.random() < 0.2, random.random() < 0.15
+    if MANY in rotated:
+        hosts, small = 1, True
     return Plan(seed, hosts, conductors, steps, small, narrow)
 
 

@@ -10,7 +10,7 @@ from tests.simulation.explore import errors
 from tests.simulation.explore import plan as plans
 from tests.simulation.explore.aimed import AIMED
 from tests.simulation.explore.cloud import Cloud, opened
-from tests.simulation.explore.edits import EDITS, change_service, give_up
+from tests.simulation.explore.edits import EDITS, USUAL_QUOTA, change_quota, change_service, give_up
 from tests.simulation.explore.faults import FAULTS, Scene
 from tests.simulation.explore.files import directory
 from tests.simulation.explore.history import History
@@ -153,6 +153,7 @@ async def _heal(scene: Scene) -> None:
         if not host.lost:
             await change_service(scene, name, forced_down=False)
             await change_service(scene, name, status="enabled")
+    await change_quota(scene, USUAL_QUOTA)
 
 
 async def _bury(scene: Scene) -> None:
