@@ -19,6 +19,7 @@ from tests.simulation.explore.calls import CHANGES
 from tests.simulation.explore.cloud import Host
 from tests.simulation.explore.edits import give_up
 from tests.simulation.explore.faults import Scene, power_cut
+from tests.simulation.explore.ledger import BY_ITSELF
 from tests.simulation.explore.targets import Target, aim
 from tests.simulation.explore.traps import Trap
 from tests.simulation.explore.weather import Aim
@@ -111,7 +112,7 @@ async def _old_leg(scene: Scene, random: Random, slot: int) -> None:
     hosts = frozenset(scene.cloud.hosts)
     asked = asyncio.ensure_future(target.ask("create"))
     await target.until(lambda: target.server is not None)
-    later = Aim("hangs", skip=1, only=frozenset({"define"}), hang_s=SLOW_S)
+    later = Aim("hangs", only=frozenset({"define"}), hang_s=SLOW_S)
     with aim(target, Aim("fails", only=frozenset({"define"}), also=later)) as first:
         scene.note("all messages of hosts arrive twice, the second time late")
         weather.echoes_of |= hosts
@@ -131,7 +132,7 @@ async def _old_report(scene: Scene, random: Random, slot: int) -> None:
     _late_from(scene, host, late=True)
     assert server is not None
     scene.cloud.ledger.ended[server] += 1
-    host.machine.move(server, PowerState.SHUTDOWN, "shutdown")
+    host.machine.move(server, PowerState.SHUTDOWN, BY_ITSELF)
     await asyncio.sleep(1)
     _late_from(scene, host, late=False)
     if await target.until(lambda: _state(target) == "stopped"):
@@ -310,7 +311,9 @@ async def _without_an_answer(scene: Scene, random: Random, slot: int) -> None:
     with aim(target, Aim("has no answer", only=calls, times=FOREVER)):
         scene.note(f"the hypervisor does not answer for server {slot} for {time_s} s")
         await target.ask(verb)
-        await scene.cloud.until(lambda: not target.busy, within_s=time_s, every_s=5)
+        ended = await scene.cloud.until(lambda: not target.busy, within_s=time_s, every_s=5)
+        if not ended and verb == "pause":
+            scene.cloud.defects.append(f"The pause of server {target.server} is open {time_s} s after its request.")
 
 
 async def _reset_resize(scene: Scene, random: Random, slot: int) -> None:

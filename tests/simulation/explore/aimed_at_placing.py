@@ -8,21 +8,22 @@ from random import Random
 
 from tests.simulation.explore.faults import Scene
 from tests.simulation.explore.requests import SERVERS
-from tests.simulation.explore.targets import Target
+from tests.simulation.explore.targets import Target, aim
 from tests.simulation.explore.traps import Trap, cloned
-from tests.simulation.explore.weather import Placing
+from tests.simulation.explore.weather import Aim, Placing
 
 
 async def _placed_twice(scene: Scene, random: Random, slot: int) -> None:
-    """A placement is so slow that another one is faster, or that the create is cancelled meanwhile."""
+    """A placement is so slow that another one is faster, and the build begins; or the create is cancelled meanwhile."""
     target = Target(scene, random, slot)
     scene.note(f"the placement of server {slot} takes 20 s")
     scene.cloud.weather.placing = Placing(1, waits_s=20)
     await target.ask("create")
-    if random.random() < 0.5:
-        await asyncio.sleep(random.uniform(0, 3))
-        await target.ask("cancel")
-    await asyncio.sleep(30)
+    with aim(target, Aim("hangs", only=frozenset({"ensure_disks"}), hang_s=25)):
+        if random.random() < 0.5:
+            await asyncio.sleep(random.uniform(0, 3))
+            await target.ask("cancel")
+        await asyncio.sleep(30)
     scene.cloud.weather.placing = Placing(0)
 
 

@@ -236,7 +236,8 @@ def the_last_copy_stays(truth: Truth) -> Iterator[str]:
     for row in truth.living:
         for host, server in truth.tombstones if row["host"] is None and row["vm_state"] == VmState.ERROR else ():
             had = any(moment.power is not None for moment in truth.moments.get((host, row["id"]), ()))
-            if server == row["id"] and host not in truth.gone and had and (host, server) not in there:
+            vanished = server in truth.lost_guests
+            if server == row["id"] and host not in truth.gone and had and not vanished and (host, server) not in there:
                 yield f"The last copy of server {server} was removed from host {host}."
 
 
@@ -257,6 +258,8 @@ def a_failure_keeps_the_power(truth: Truth) -> Iterator[str]:
                 yield from _is_off(truth, change, at_s)
 
 
+RESTARTED = (Verb.RESIZE, Verb.RESCUE)
+"""Their undo itself starts a guest that they have shut down; after a cancel of the others another action does."""
 UNDONE = (Verb.RESIZE, Verb.CREATE_IMAGE, Verb.CREATE_BACKUP, Verb.SHELVE, Verb.RESCUE)
 
 
@@ -265,7 +268,8 @@ def _is_off(truth: Truth, change: Change, since_s: float) -> Iterator[str]:
         now = _at(moments, change.at_s)
         if server != change.instance or now is None or now.power is not PowerState.SHUTDOWN:
             continue
-        others = {m.reason for m in moments if since_s <= m.at_s <= change.at_s} - {"destroyed", "booted"}
+        usual = {"destroyed", "booted"} | ({"shutdown"} if change.verb in RESTARTED else set[str]())
+        others = {m.reason for m in moments if since_s <= m.at_s <= change.at_s} - usual
         was = _at(moments, since_s)
         if was is not None and was.power is PowerState.RUNNING and not others:
             yield f"The {change.verb} of {server} failed at {change.at_s:.1f} s, and left its guest on {machine} off."

@@ -13,6 +13,8 @@ from kilonova.virt.fake.machine import FakeHypervisor
 
 _LIVE = (PowerState.RUNNING, PowerState.PAUSED)
 POWER_LOST = "power lost"
+BY_ITSELF = "shut itself down"
+"""The reasons of a guest that is off, besides those of the driver."""
 
 
 class Moment(NamedTuple):

@@ -96,6 +96,8 @@ AIMED = (
 )  # fmt: skip
 """Requests with one rare fault each, after the other faults have ended.  The seed decides which a plan has."""
 AIMED_OF_A_PLAN = 2
+SEVERAL = frozenset({"an old leg's outcome arrives", "a build is not removed", "an evacuation is not removed"})
+"""They need another host."""
 
 REQUESTS_AT_LEAST, FAULTS_AT_LEAST, TRAPS_AT_LEAST = 36, 15, 4
 TRAP_KINDS = 3
@@ -159,6 +161,7 @@ def plan_of(seed: int) -> Plan:
              for number, (at_s, what, slot, who) in enumerate(found))  # fmt: skip
     conductors = random.choice((1, 2, 2, 3))
     small, narrow = random.random() < 0.2, random.random() < 0.15
+    hosts = max(hosts, 2) if SEVERAL & set(rotated) else hosts
     if MANY in rotated:
         hosts, small = 1, True
     return Plan(seed, hosts, conductors, steps, small, narrow)

@@ -12,6 +12,7 @@ from random import Random
 from kilonova.objects.states import PowerState
 from tests.simulation.explore.edits import change_service, force_down, give_up
 from tests.simulation.explore.faults import Scene, power_cut
+from tests.simulation.explore.ledger import BY_ITSELF
 from tests.simulation.explore.plan import LONGEST_S
 from tests.simulation.explore.targets import CHAINS, Target
 from tests.simulation.explore.weather import Aim
@@ -168,7 +169,7 @@ async def _guest_ends(target: Target) -> None:
         cloud.ledger.ended[server] += 1
         machine.crash(server)
     else:
-        machine.move(server, PowerState.SHUTDOWN, "shutdown")
+        machine.move(server, PowerState.SHUTDOWN, BY_ITSELF)
     if random.random() < 0.5 and not host.off:
         await host.process.kill()
         await target.lost_time(5)

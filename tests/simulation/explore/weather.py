@@ -56,6 +56,11 @@ class Placing:
     refused: bool = False
 
 
+def _sender(subject: str) -> str:
+    """The host that sends to this subject; empty: no host, or a reply."""
+    return "" if subject.startswith(("reply.", "compute.")) else subject.rpartition(".")[2]
+
+
 @dataclass
 class Weather:
     """Probabilities of faults.  Every decision comes from `random` in the order of the messages and calls."""
@@ -91,9 +96,9 @@ class Weather:
         random = self.random
         longest = SLOW_S if self.slow else USUAL_S
         delay = random.uniform(0.0001, longest)
-        if self.late_from and subject.rpartition(".")[2] in self.late_from and not subject.startswith("reply."):
+        if (host := _sender(subject)) in self.late_from:
             return self._counted("late", (random.uniform(*LATE_S),))
-        if self.echoes_of and subject.rpartition(".")[2] in self.echoes_of and not subject.startswith("reply."):
+        if host in self.echoes_of:
             return self._counted("doubled", (delay, random.uniform(*LATE_S)))
         if self.no_replies and subject.startswith("reply."):
             return self._counted("lost", ())
