@@ -9,20 +9,23 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from kilonova.base.context import serving
 from kilonova.objects.ids import InstanceId
 from kilonova.objects.states import PowerState
 from tests.simulation.explore import invariants, traps
+from tests.simulation.explore.aimed import AIMED as AIMED_TRAPS
 from tests.simulation.explore.calls import Calls
 from tests.simulation.explore.gates import GATE, Gate
 from tests.simulation.explore.history import Exchange, Shown
 from tests.simulation.explore.journal import Change
 from tests.simulation.explore.ledger import POWER_LOST, Fetching, Moment
 from tests.simulation.explore.linear import Operation, TooLarge, has_order
-from tests.simulation.explore.plan import FAULTS_AT_LEAST, TRAPS, plan_of
+from tests.simulation.explore.plan import AIMED, FAULTS_AT_LEAST, TRAPS, plan_of
 from tests.simulation.explore.server_model import explained, operations_of
 from tests.simulation.explore.shrink import shrunk
 from tests.simulation.explore.truth import Guest, Truth
-from tests.simulation.explore.weather import Weather
+from tests.simulation.explore.weather import Aim, Weather
+from tests.simulation.explore.work import Work
 from tests.simulation.virtual import run_virtually
 
 if TYPE_CHECKING:
@@ -107,7 +110,7 @@ FLAVOR = {"id": "1", "vcpus": 1, "memory_mib": 512, "disk_gib": 1}
 
 
 def server(**words: Any) -> dict[str, Any]:
-    usual = {"id": S, "desired_power": 1, "shelved_image": None,
+    usual = {"id": S, "desired_power": 1, "shelved_image": None, "task_state": None,
              "project_id": "p1", "vm_state": "active", "power_state": 1, "host": HOST, "flavor": FLAVOR,
              "old_flavor": None, "new_flavor": None, "addresses": [{"address": "10.0.0.2"}]}  # fmt: skip
     return {"name": "s", "deleted_at": None, **usual, **words}
@@ -249,6 +252,8 @@ BAD: dict[str, list[Callable[[Truth], Truth]]] = {
                                   moments=moments(RAN, (0.5, PowerState.CRASHED, "crashed")))],
     "a_boot_starts_what_should_run": [
         change(servers=[server(vm_state="stopped")], moments=moments(RAN, (2.0, PowerState.SHUTDOWN, POWER_LOST))),
+        change(servers=[server(vm_state="stopped")], moments=moments(RAN, (2.5, PowerState.SHUTDOWN, POWER_LOST)),
+               actions=[action(verb="pause", state="failed")], changes=[opened("a")]),
     ],
     "a_resized_server_can_go_back": [
         change(servers=[server(vm_state="resized")]),
@@ -262,11 +267,26 @@ BAD: dict[str, list[Callable[[Truth], Truth]]] = {
     "the_last_copy_stays": [change(servers=[server(vm_state="error", host=None)], guests=[], moments=moments(RAN),
                                    tombstones=frozenset({(HOST, S)}))],
     "a_failure_keeps_the_power": [
-        change(actions=[action(verb="resize")], moments=moments(RAN, (2.5, PowerState.SHUTDOWN, "destroyed")),
-               changes=[CREATED, acted("open", None, 2, verb="resize"), acted("failed", "open", 3, verb="resize")]),
+        change(actions=[action(verb="resize")], moments=moments(RAN, (2.5, PowerState.SHUTDOWN, reason)),
+               changes=[CREATED, acted("open", None, 2, verb="resize"), acted("failed", "open", 3, verb="resize")])
+        for reason in ("destroyed", "shutdown")
     ],
     "addresses_are_on_the_host": [change(addresses=[{"host": "h1", "instance_id": S}])],
     "a_server_without_a_guest_shows_no_power": [change(guests=[])],
+    "each_process_has_its_own_epoch": [change(changes=[other("process", power=2), other("process", power=2)])],
+    "a_task_has_its_action": [change(servers=[server(task_state="spawning")])],
+    "a_failure_has_its_true_reason": [
+        change(actions=[action(state="failed", message=f"It did not begin within its deadline: {why}", legs=legs)])
+        for why, legs in (("no host was found for it.", []), ("h0 never fetched it.", [{"attempt": "t"}]))
+    ],
+    "claims_are_never_too_large": [change(changes=[other("overfull", power=9, power_before=8)])],
+    "a_failed_build_leaves_nothing": [
+        change(servers=[server(vm_state="error")], actions=[action(verb="create", state="failed")]),
+    ],
+    "a_shelved_server_has_its_disks": [
+        change(servers=[server(vm_state="shelved")], actions=[action(verb="unshelve", state="failed")], guests=[]),
+    ],
+    "no_image_waits_in_vain": [change(images=[{"id": "i", "status": "queued"}])],
     "images_are_their_files": [
         change(files=frozenset()),
         change(files=frozenset({"i", "j"})),
@@ -295,9 +315,19 @@ def test_a_plan_follows_from_its_seed_and_a_part_of_it_is_a_plan() -> None:
     assert plan != plan_of(8)
     assert len(plan.steps) >= 50 + FAULTS_AT_LEAST
     assert set(TRAPS) == set(traps.TRAPS)
+    assert (
+        set(AIMED) == set(AIMED_TRAPS) == {one.what for seed in range(len(AIMED)) for one in plan_of(seed).phases()[1]}
+    )
     part = plan.only({3, 5})
     assert [step.number for step in part.steps] == [3, 5]
     assert part.steps[0] == plan.steps[3]
+
+
+def test_an_aim_meets_the_calls_that_it_names() -> None:
+    aim = Aim("fails", skip=1, only=frozenset({"define"}), also=Aim("hangs", hang_s=3.0))
+    assert [aim.fault(call) for call in ("define", "define", "power_on", "define")] == [
+        ("hangs", 3.0), ("fails", 0.0), ("", 0.0), ("", 0.0),
+    ]  # fmt: skip
 
 
 def test_a_plan_is_shrunk_to_the_steps_that_matter() -> None:
@@ -318,7 +348,8 @@ def test_a_plan_is_shrunk_to_the_steps_that_matter() -> None:
 
 def test_a_call_without_an_action_and_a_call_that_is_cut_off_are_found() -> None:
     async def main() -> list[str]:
-        calls = Calls(HOST, Weather(Random(1)), cast("Observer", Idle()), lambda: 0.0)
+        observer = cast("Observer", Idle())
+        calls = Calls(HOST, Weather(Random(1)), observer, lambda: 0.0, Work(observer, lambda: 0.0, ()))
         GATE.set(Gate("host"))
         call = asyncio.ensure_future(calls("power_on", InstanceId(S)))
         await asyncio.sleep(0)
@@ -330,6 +361,35 @@ def test_a_call_without_an_action_and_a_call_that_is_cut_off_are_found() -> None
         "h0 begins power_on of server, which has no action.",
         "h0 did not wait for its power_on of guest server.",
     ]
+
+
+def test_work_for_an_action_that_has_ended_is_found() -> None:
+    observer, gate, guest = Ended(), Gate("host"), InstanceId(S)
+    work = Work(cast("Observer", observer), lambda: 7.0, {("h1", "")})
+    GATE.set(gate)
+    fetch = b'{"method": "fetch"}\n{"attempt": "t"}'
+    with serving("req"):
+        work.sends("t", ("a",))
+        work.receives(fetch, b"-no answer")
+        for _ in range(3):
+            work.begins(HOST, gate, "define", guest)
+        assert work.breaches == []
+        work.receives(fetch, b"+an answer")
+        for _ in range(3):
+            work.begins(HOST, gate, "define", guest)
+        for host, began_s in ((HOST, 6.0), (HOST, 4.0), ("h1", 4.0)):
+            work.ends(host, gate, "define", guest, began_s)
+    assert work.breaches == [
+        "At 7.0 s h0 begins define of server for a superseded action.",
+        "At 5.0 s the action of server ended while h0 was in its call define.",
+    ]
+
+
+class Ended:
+    """The record of a cloud whose action was superseded, or ended at 5 s."""
+
+    def rows(self, query: str, *_values: object) -> list[Any]:
+        return [{"request_id": "req"}] if "superseded" in query else [(5.0,)]
 
 
 class Idle:

@@ -14,6 +14,7 @@ from kilonova.base.errors import KilonovaError
 from kilonova.objects.ids import HostName
 from kilonova.objects.states import PowerState
 from kilonova.rpcapi.api_to_conductor_admin import ADOPT_HOST, AdoptHost
+from tests.simulation.explore.aimed_at_failures import FOREVER, OF_FAILURES, is_down
 from tests.simulation.explore.aimed_at_placing import OF_PLACING
 from tests.simulation.explore.calls import CHANGES
 from tests.simulation.explore.cloud import Host
@@ -24,37 +25,14 @@ from tests.simulation.explore.targets import Target, aim
 from tests.simulation.explore.traps import Trap
 from tests.simulation.explore.weather import Aim
 
-REMOVALS = frozenset({"power_off", "undefine", "remove_network", "remove_disks"})
-FOREVER = 10**6
 SLOW_S = 65.0
 """Longer than a late message is on its way."""
-
-
-async def _there(target: Target, *verbs: str) -> Host | None:
-    """The host of the target's server, which has done these verbs; None: it was not possible."""
-    if not await target.prepared((*verbs, "")) or (host := target.host) is None:
-        return None
-    return host if host.process.lives and not host.off else None
-
-
-def _state(target: Target) -> str:
-    rows = target.scene.cloud.observer.rows("SELECT vm_state FROM instances WHERE id = ?", target.server)
-    return rows[0]["vm_state"] if rows else ""
 
 
 def _received(target: Target) -> bool:
     """Whether the host has received the open action."""
     query = "SELECT 1 FROM actions WHERE instance_id = ? AND state = 'open' AND legs ->> '$[0].attempt' IS NOT NULL"
     return bool(target.scene.cloud.observer.rows(query, target.server))
-
-
-def _is_up(scene: Scene, host: Host) -> bool:
-    return bool(scene.cloud.observer.rows("SELECT 1 FROM services WHERE host = ? AND up", host.name))
-
-
-async def _is_down(scene: Scene, host: Host) -> bool:
-    """Wait until the host counts as down."""
-    return await scene.cloud.until(lambda: not _is_up(scene, host), within_s=110)
 
 
 def _epoch(scene: Scene, host: Host) -> int:
@@ -70,7 +48,7 @@ def _late_from(scene: Scene, host: Host, *, late: bool) -> None:
 async def _old_fetch(scene: Scene, random: Random, slot: int) -> None:
     """A host's process ends while its fetch is on its way, and the next process has work when that arrives."""
     target = Target(scene, random, slot)
-    if (host := await _there(target)) is None:
+    if (host := await target.there()) is None:
         return
     scene.note(f"a fetch of {host.name} is on its way while its process starts again")
     _late_from(scene, host, late=True)
@@ -87,7 +65,7 @@ async def _old_fetch(scene: Scene, random: Random, slot: int) -> None:
 async def _old_outcome(scene: Scene, random: Random, slot: int) -> None:
     """The outcome of an attempt arrives while the next attempt works on the guest."""
     target = Target(scene, random, slot)
-    if (host := await _there(target)) is None:
+    if (host := await target.there()) is None:
         return
     again = Aim("hangs", skip=1, only=frozenset({"pause"}), hang_s=SLOW_S)
     with aim(target, Aim("fails", only=frozenset({"pause"}), also=again)) as first:
@@ -126,7 +104,7 @@ async def _old_leg(scene: Scene, random: Random, slot: int) -> None:
 async def _old_report(scene: Scene, random: Random, slot: int) -> None:
     """A report about a guest arrives after the guest was started again."""
     target = Target(scene, random, slot)
-    if (host := await _there(target)) is None or (server := target.server) not in host.machine.guests:
+    if (host := await target.there()) is None or (server := target.server) not in host.machine.guests:
         return
     scene.note(f"a report of {host.name} is on its way")
     _late_from(scene, host, late=True)
@@ -135,103 +113,15 @@ async def _old_report(scene: Scene, random: Random, slot: int) -> None:
     host.machine.move(server, PowerState.SHUTDOWN, BY_ITSELF)
     await asyncio.sleep(1)
     _late_from(scene, host, late=False)
-    if await target.until(lambda: _state(target) == "stopped"):
+    if await target.until(lambda: target.state == "stopped"):
         await target.ask("start")
     await asyncio.sleep(SLOW_S)
-
-
-async def _failed_undo(scene: Scene, random: Random, slot: int) -> None:
-    """What a build has made cannot be removed."""
-    target = Target(scene, random, slot)
-    asked = asyncio.ensure_future(target.ask("create"))
-    await target.until(lambda: target.server is not None)
-    removal = Aim("fails", only=REMOVALS, times=FOREVER)
-    with aim(target, Aim("fails", only=frozenset({"power_on"}), also=removal)):
-        scene.note(f"the build of server {slot} fails, and is not removed")
-        await asked
-        await target.rests()
-
-
-async def _failed_removal(scene: Scene, random: Random, slot: int) -> None:
-    """A server is deleted while its host's process is away; when it is back, the guest cannot be removed yet."""
-    target = Target(scene, random, slot)
-    if (host := await _there(target)) is None:
-        return
-    scene.note(f"{host.process.name} is away, and server {slot} is deleted meanwhile")
-    await host.process.kill()
-    if await _is_down(scene, host):
-        await target.ask("delete")
-        with aim(target, Aim("fails", only=REMOVALS, times=3)):
-            if not host.off:
-                host.process.start()
-            await asyncio.sleep(20)
-
-
-async def _failed_confirmation(scene: Scene, random: Random, slot: int) -> None:
-    """A resize cannot be confirmed."""
-    target = Target(scene, random, slot)
-    if await _there(target, "resize") is not None:
-        with aim(target, Aim("fails", only=frozenset({"drop_kept_disk"}), times=FOREVER)):
-            await target.ask("confirmResize")
-            await target.rests()
-
-
-async def _failed_offload(scene: Scene, random: Random, slot: int) -> None:
-    """A shelved server cannot leave its host; then its image is deleted, or it returns, which fails."""
-    target = Target(scene, random, slot)
-    if await _there(target) is None:
-        return
-    rows = scene.cloud.observer.rows
-    query = "SELECT 1 FROM actions WHERE instance_id = ? AND verb = 'shelveOffload' AND state = 'failed'"
-    refused = Aim("fails", only=frozenset({"power_off", "undefine"}), skip=1, times=FOREVER)
-    with aim(target, refused):
-        await target.ask("shelve")
-        if not await target.until(lambda: bool(rows(query, target.server)), within_s=15):
-            return
-    if random.random() < 0.5:
-        query = "SELECT shelved_image ->> 'id' AS id FROM instances WHERE id = ? AND shelved_image IS NOT NULL"
-        for row in rows(query, target.server):
-            await scene.cloud.request("DELETE", f"/image/v2/images/{row['id']}")
-        await target.ask("shelveOffload")
-        return
-    with aim(target, Aim("fails", only=frozenset({"power_on"}))):
-        await target.ask("unshelve")
-        await target.rests()
-
-
-async def _failed_unshelve(scene: Scene, random: Random, slot: int) -> None:
-    """A server that has left its host returns to one, which fails, and what is there cannot be removed."""
-    target = Target(scene, random, slot)
-    if await _there(target) is None:
-        return
-    await target.ask("shelve")
-    if not await target.until(lambda: _state(target) == "shelved_offloaded"):
-        return
-    removal = Aim("fails", only=REMOVALS, times=FOREVER)
-    with aim(target, Aim("fails", only=frozenset({"power_on"}), also=removal)):
-        await target.ask("unshelve")
-        await target.rests()
-
-
-async def _failed_evacuation(scene: Scene, random: Random, slot: int) -> None:
-    """An evacuation fails, and what it has made cannot be removed."""
-    target = Target(scene, random, slot)
-    if len(scene.cloud.hosts) < 2 or (host := await _there(target)) is None:
-        return
-    scene.note(f"host {host.name} is off, and the evacuation of its server {slot} fails")
-    down = asyncio.ensure_future(power_cut(scene, host, 120))
-    if await _is_down(scene, host) and await give_up(scene, host.name):
-        removal = Aim("fails", only=REMOVALS, times=FOREVER)
-        with aim(target, Aim("fails", only=frozenset({"power_on"}), also=removal)):
-            await target.ask("evacuate")
-            await target.rests()
-    await down
 
 
 async def _image_and_delete(scene: Scene, random: Random, slot: int) -> None:
     """A server is deleted while its image is made."""
     target = Target(scene, random, slot)
-    if await _there(target) is None:
+    if await target.there() is None:
         return
     with aim(target, Aim("hangs", only=frozenset({"take_snapshot"}), hang_s=5)):
         await target.ask(random.choice(("createImage", "createBackup", "shelve")))
@@ -255,7 +145,7 @@ async def _build_and_delete(scene: Scene, random: Random, slot: int) -> None:
 async def _boot_in_the_middle(scene: Scene, random: Random, slot: int) -> None:
     """A host boots while it works on a guest."""
     target = Target(scene, random, slot)
-    if (host := await _there(target)) is None:
+    if (host := await target.there()) is None:
         return
     with aim(target, Aim("hangs", only=frozenset({"take_snapshot", "pause"}), hang_s=5)) as begun:
         await target.ask(random.choice(("createImage", "createImage", "pause")))
@@ -267,7 +157,7 @@ async def _boot_in_the_middle(scene: Scene, random: Random, slot: int) -> None:
 async def _boot_without_a_start(scene: Scene, random: Random, slot: int) -> None:
     """A host boots, and cannot start a guest."""
     target = Target(scene, random, slot)
-    if (host := await _there(target)) is None:
+    if (host := await target.there()) is None:
         return
     with aim(target, Aim("fails", only=frozenset({"power_on"}), times=FOREVER)):
         scene.note(f"host {host.name} boots, and cannot start server {slot}")
@@ -279,7 +169,7 @@ async def _boot_without_a_start(scene: Scene, random: Random, slot: int) -> None
 async def _vanished(scene: Scene, random: Random, slot: int) -> None:
     """Another tool removes a guest."""
     target = Target(scene, random, slot)
-    if (host := await _there(target)) is None or (server := target.server) not in host.machine.guests:
+    if (host := await target.there()) is None or (server := target.server) not in host.machine.guests:
         return
     assert server is not None
     scene.note(f"guest {server[:8]} on {host.name} vanishes")
@@ -290,11 +180,11 @@ async def _vanished(scene: Scene, random: Random, slot: int) -> None:
 async def _alive_and_given_up(scene: Scene, random: Random, slot: int) -> None:
     """A host's guests run, but its process is away so long that an operator gives the host up; then it is back."""
     target = Target(scene, random, slot)
-    if (host := await _there(target)) is None:
+    if (host := await target.there()) is None:
         return
     scene.note(f"{host.process.name} is away for long")
     await host.process.kill()
-    given_up = await _is_down(scene, host) and await give_up(scene, host.name)
+    given_up = await is_down(scene, host) and await give_up(scene, host.name)
     if not host.off:
         host.process.start()
     if given_up:
@@ -305,7 +195,7 @@ async def _without_an_answer(scene: Scene, random: Random, slot: int) -> None:
     """The hypervisor does not answer for one guest until after the action's deadline: from the begin, or at the end of
     what must be undone then."""
     target = Target(scene, random, slot)
-    if await _there(target) is None:
+    if await target.there() is None:
         return
     verb, calls, time_s = random.choice((("pause", CHANGES, 420), ("rescue", frozenset({"power_on"}), 940)))
     with aim(target, Aim("has no answer", only=calls, times=FOREVER)):
@@ -316,32 +206,10 @@ async def _without_an_answer(scene: Scene, random: Random, slot: int) -> None:
             scene.cloud.defects.append(f"The pause of server {target.server} is open {time_s} s after its request.")
 
 
-async def _reset_resize(scene: Scene, random: Random, slot: int) -> None:
-    """An administrator resets the state of a server that was resized."""
-    target = Target(scene, random, slot)
-    if await _there(target, "resize") is not None:
-        await target.ask("resetState to active")
-
-
-async def _failed_resize(scene: Scene, random: Random, slot: int) -> None:
-    """A resize fails at one of its last calls; the hypervisor may not answer when it is undone."""
-    target = Target(scene, random, slot)
-    if await _there(target) is None:
-        return
-    undo = Aim("has no answer", only=CHANGES, times=2) if random.random() < 0.5 else None
-    failed = frozenset({random.choice(("power_on", "power_on", "grow_disk"))})
-    with aim(target, Aim("fails", only=failed)) as first:
-        asked = asyncio.ensure_future(target.ask("resize"))
-        await target.until(lambda: first.calls > 0, within_s=15)
-        first.also = undo
-        await asked
-        await target.rests()
-
-
 async def _adopted(scene: Scene, random: Random, slot: int) -> None:
     """A second process of a host starts, and an operator prefers it while the first one lives and works."""
     target, cloud = Target(scene, random, slot), scene.cloud
-    if (host := await _there(target)) is None:
+    if (host := await target.there()) is None:
         return
     scene.note(f"an operator gives host {host.name} to a second process")
     first, epoch = host.process, _epoch(scene, host)
@@ -362,7 +230,7 @@ async def _adopted(scene: Scene, random: Random, slot: int) -> None:
 async def _answer_lost(scene: Scene, random: Random, slot: int) -> None:
     """The answer to a request is lost, and the database is refused when it is sent again."""
     target, weather = Target(scene, random, slot), scene.cloud.weather
-    if await _there(target) is None:
+    if await target.there() is None:
         return
     scene.note("replies are lost, and then the database is refused")
     weather.no_replies = True
@@ -387,12 +255,6 @@ AIMED: Mapping[str, Trap] = {
     "an old outcome arrives": _old_outcome,
     "an old leg's outcome arrives": _old_leg,
     "an old report arrives": _old_report,
-    "a build is not removed": _failed_undo,
-    "a deleted server is not removed": _failed_removal,
-    "a confirmation fails": _failed_confirmation,
-    "an offload fails": _failed_offload,
-    "an unshelve is not removed": _failed_unshelve,
-    "an evacuation is not removed": _failed_evacuation,
     "a delete meets an image": _image_and_delete,
     "a delete meets a build": _build_and_delete,
     "a boot meets work": _boot_in_the_middle,
@@ -400,11 +262,10 @@ AIMED: Mapping[str, Trap] = {
     "a guest vanishes": _vanished,
     "a live host is given up": _alive_and_given_up,
     "a hypervisor has no answer": _without_an_answer,
-    "a resized server is reset": _reset_resize,
-    "a resize fails late": _failed_resize,
     "a live host is adopted": _adopted,
     "an answer is lost": _answer_lost,
     "a create arrives twice": _sent_twice,
+    **OF_FAILURES,
     **OF_PLACING,
 }
 """Each trap of the rotation."""

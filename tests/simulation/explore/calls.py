@@ -36,9 +36,7 @@ class Calls:
     """The `before_call` of one host's machine.  `breaches` are sentences, and calls that were cut off: each is a breach
     unless the process ended then."""
 
-    def __init__(
-        self, host: str, weather: Weather, observer: Observer, now: Callable[[], float], work: Work
-    ) -> None:
+    def __init__(self, host: str, weather: Weather, observer: Observer, now: Callable[[], float], work: Work) -> None:
         self._host, self._weather, self._observer, self._now, self._work = host, weather, observer, now, work
         self.breaches: list[str] = []
         self._cut_off: list[tuple[Gate, str]] = []

@@ -247,9 +247,7 @@ class Cloud:
         machine = Machine(vcpus=vcpus, memory_mib=256 * 1024, disk_gib=4096)
         machine.name, machine.ledger = machine_name, self.ledger
         machine.changed = partial(self.ledger.enter, machine)
-        machine.before_call = calls = Calls(
-            name, self.weather, self.observer, self.clock.monotonic, self.work
-        )
+        machine.before_call = calls = Calls(name, self.weather, self.observer, self.clock.monotonic, self.work)
         self.calls.append(calls)
         body: Body = lambda process, stack: self._host(host, process, stack)  # noqa: E731
         host = Host(name, machine, Process(f"host-{name}", body, self))
@@ -258,9 +256,7 @@ class Cloud:
     async def _host(self, host: Host, process: Process, stack: AsyncExitStack) -> None:
         name, clock = host.name, process.clock
         bus = await stack.enter_async_context(
-            GatedBus(
-                self.hub, self.clock, process.gate, process.is_cut_off, self.ledger.fetch, self.work.receives
-            )
+            GatedBus(self.hub, self.clock, process.gate, process.is_cut_off, self.ledger.fetch, self.work.receives)
         )
         manager = ComputeManager(
             HostIdentity(

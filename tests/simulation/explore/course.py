@@ -258,8 +258,8 @@ def a_failure_keeps_the_power(truth: Truth) -> Iterator[str]:
                 yield from _is_off(truth, change, at_s)
 
 
-RESTARTED = (Verb.RESIZE, Verb.RESCUE)
-"""Their undo itself starts a guest that they have shut down; after a cancel of the others another action does."""
+RESTARTED = (Verb.RESIZE,)
+"""Their undo itself starts a guest that they have shut down."""
 UNDONE = (Verb.RESIZE, Verb.CREATE_IMAGE, Verb.CREATE_BACKUP, Verb.SHELVE, Verb.RESCUE)
 
 

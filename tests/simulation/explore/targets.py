@@ -48,6 +48,18 @@ class Target:
         rows = self.scene.cloud.observer.rows(_PLACE, self.server, self.server)
         return next((self.scene.cloud.hosts[row["host"]] for row in rows if row["host"]), None)
 
+    @property
+    def state(self) -> str:
+        """Its vm_state."""
+        rows = self.scene.cloud.observer.rows("SELECT vm_state FROM instances WHERE id = ?", self.server)
+        return rows[0]["vm_state"] if rows else ""
+
+    async def there(self, *verbs: str) -> Host | None:
+        """Its host, when it has done these verbs; None: that was not possible."""
+        if not await self.prepared((*verbs, "")) or (host := self.host) is None:
+            return None
+        return host if host.process.lives and not host.off else None
+
     async def until(self, what: Callable[[], bool], within_s: float = PASSED_S) -> bool:
         """Wait until it is true."""
         return await self.scene.cloud.until(what, within_s=within_s, every_s=0.05)
