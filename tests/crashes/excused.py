@@ -38,6 +38,7 @@ ANYWHERE: Mapping[str, str] = {
     "classify_guests": "a guest without a server; it only reads: tests/live/test_verify.py",
     "mend_host": "damage on a host: tests/live/test_verify.py",
     "heartbeat": "a host of version 1: tests/live/test_rolling.py",
+    "record_events": "the report of an action that takes long: random crashes in tests/simulation/test_explore.py",
     "notify": "an error of libvirt: tests/unit/conductor/test_notifications.py",
     "revoke_token": "it ends the session of the matrix: tests/unit/conductor/test_identity_edits.py",
     "rotate_key": "it ends the session of the matrix: tests/unit/conductor/test_signing_keys.py",
@@ -51,7 +52,6 @@ IN_A_BOX: Mapping[str, str] = {
     "report_image_store": _FLEET,
     "report_service": _FLEET,
     "report_store": _FLEET,
-    "record_events": "the report of an action that takes long: the fleet has it",
 }
 
 

@@ -113,12 +113,16 @@ class Lane:
         return Result(**asdict(pair), outcome=outcome, why=why, seconds=round(time.monotonic() - begun, 2))
 
     def idle_points(self, seconds: float) -> dict[str, list[str]]:
-        """The failpoints that are reached without a request: all processes start, and wait."""
-        for victim in self.cloud.every:
-            victim.kill()
-            victim.forget_hits()
-        self.recover()
-        time.sleep(seconds)
+        """The failpoints that are reached without a request: all processes start, and wait.
+
+        They do so twice: the first start also does what requests before it have left, such as notifications.
+        """
+        for _ in range(2):
+            for victim in self.cloud.every:
+                victim.kill()
+                victim.forget_hits()
+            self.recover()
+            time.sleep(seconds)
         return {role: self._hits(role) for role in self.cloud.victims}
 
     def recover(self) -> None:

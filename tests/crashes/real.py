@@ -2,6 +2,7 @@
 """A fixed sample of the matrix with real guests: a box on a libvirtd of its own dies, or its daemon, or a QEMU."""
 
 import os
+import re
 import signal
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,7 @@ from tests.crashes.view import View
 from tests.live.box import GUEST_IMAGE, private_libvirtd, wait_for
 
 LIBVIRTD, QEMU = "libvirtd", "qemu"
+_UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def _pairs(role: str, scenario: str, verb: str, *points: str) -> list[Pair]:
@@ -64,10 +66,14 @@ class RealCloud(Cloud):
         return {"{image}": self.image}
 
     def guests(self, server_id: str) -> list[Mapping[str, Any]]:
-        """How many processes the guest has, and its files; nothing if it has neither."""
+        """How many processes the guest has, and its files; nothing if it has neither.
+
+        The name of a kept disk has the id of its resize: other in each run.
+        """
         processes = len(self.processes_of(server_id))
         directory = self.instances / server_id
-        files = sorted(path.name for path in directory.iterdir()) if directory.exists() else []
+        names = [path.name for path in directory.iterdir()] if directory.exists() else []
+        files = sorted(_UUID.sub("ID", name) for name in names)
         return [{"processes": processes, "files": files}] if processes or files else []
 
     def processes_of(self, server_id: str) -> list[int]:
