@@ -63,24 +63,27 @@ async def _old_fetch(scene: Scene, random: Random, slot: int) -> None:
 
 
 async def _old_outcome(scene: Scene, random: Random, slot: int) -> None:
-    """The outcome of an attempt arrives while the next attempt works on the guest."""
+    """An outcome arrives after the server was deleted, or while the next attempt works on the guest."""
     target = Target(scene, random, slot)
     if (host := await target.there()) is None:
         return
-    again = Aim("hangs", skip=1, only=frozenset({"pause"}), hang_s=SLOW_S)
-    with aim(target, Aim("fails", only=frozenset({"pause"}), also=again)) as first:
+    deleted = random.random() < 0.5
+    again = Aim("hangs", only=frozenset({"pause"}), times=0 if deleted else 1, hang_s=SLOW_S)
+    with aim(target, Aim("" if deleted else "fails", only=frozenset({"pause"}), also=again)) as first:
         asked = asyncio.ensure_future(target.ask("pause"))
         await target.until(lambda: _received(target), within_s=5)
-        scene.note(f"an outcome of {host.name} is on its way while its process starts again")
+        scene.note(f"an outcome of {host.name} is on its way")
         _late_from(scene, host, late=True)
         await target.until(lambda: first.calls > 0, within_s=5)
         await asyncio.sleep(1)
-        await host.process.kill()
+        if not deleted:
+            await host.process.kill()
         _late_from(scene, host, late=False)
-        again.calls = 1
         if not host.off:
             host.process.start()
         await asked
+        if deleted:
+            await target.ask("delete")
         await asyncio.sleep(SLOW_S)
 
 
