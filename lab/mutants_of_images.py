@@ -25,13 +25,6 @@ MUTANTS_OF_IMAGES: Sequence[Mutant] = (
         "self._client.read(place.url, 0)",
     ),
     one(
-        "the image of an abandoned action ends with its server",
-        "tests/unit/conductor/test_shelving.py::test_an_interrupted_action_that_does_not_continue_leaves_no_image",
-        "conductor/verbs/delete.py",
-        "(*acceptance.open_actions, *abandoned)",
-        "acceptance.open_actions",
-    ),
-    one(
         "a file that is opened for a cancelled caller is closed",
         f"{_THREADS}::test_a_file_is_closed_whose_caller_is_cancelled_while_a_worker_opens_it",
         "base/threads.py",

@@ -36,11 +36,11 @@ def delete(tx: Transaction, request: DeleteImage, now: datetime) -> None:
     write_images.delete_image(tx, request.image_id)
 
 
-def forget_with(tx: Transaction, instance: Instance, without_end: Iterable[Action], now: datetime) -> list[ImageId]:
+def forget_with(tx: Transaction, instance: Instance, superseded: Iterable[Action], now: datetime) -> list[ImageId]:
     """Delete the records of images that are not needed or not completed once the instance is deleted.  Returns those
     whose bytes the host must remove."""
     forgotten = _forget_shelved(tx, instance, now)
-    for action in without_end:
+    for action in superseded:
         if isinstance(action.params, BackupParams):
             forgotten += action.params.dropped
         if (unfinished := forget_unfinished(tx, action, now)) is not None:

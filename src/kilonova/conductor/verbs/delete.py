@@ -7,7 +7,6 @@ from datetime import datetime
 
 from kilonova.conductor import images, quota
 from kilonova.conductor.verbs.handler import Acceptance, Accepted, Columns, Ending, VerbHandler
-from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
 from kilonova.db.transaction import Transaction
 from kilonova.db.writers import hosts as write_hosts
@@ -16,14 +15,12 @@ from kilonova.db.writers import migrations as write_migrations
 from kilonova.objects.action_params import DeleteParams
 from kilonova.objects.instance import Instance
 from kilonova.objects.quota import usage_of
-from kilonova.objects.states import ActionState, PowerState, Verb, VmState
+from kilonova.objects.states import PowerState, Verb, VmState
 
 
 def _accept(tx: Transaction, acceptance: Acceptance) -> Accepted:
     instance, now = acceptance.instance, acceptance.now
-    abandoned = [one for one in read_actions.not_done(tx, instance.id) if one.state is ActionState.ABANDONED]
-    without_end = (*acceptance.open_actions, *abandoned)
-    params = DeleteParams(tuple(images.forget_with(tx, instance, without_end, now)))
+    params = DeleteParams(tuple(images.forget_with(tx, instance, acceptance.open_actions, now)))
     host = acceptance.legs[0].host
     if host is None or read_hosts.is_up(tx, host):
         return Accepted(params=params)
