@@ -152,8 +152,15 @@ MUTANTS: Sequence[Mutant] = (
         "isolation in a shared commit",
         "tests/unit/db/test_engine.py::test_writes_that_share_a_commit_succeed_and_fail_alone",
         "db/sqlite.py",
-        'connection.exec_driver_sql("ROLLBACK TO one")',
+        '_control(connection, "ROLLBACK TO one")',
         "pass",
+    ),
+    one(
+        "the failure of a write without others",
+        "tests/contract/test_database.py::test_an_exception_of_the_function_rolls_its_transaction_back",
+        "db/sqlite.py",
+        '"ROLLBACK" if alone and batch[0].error is not None else "COMMIT"',
+        '"COMMIT"',
     ),
     one(
         "the reboot's start token",

@@ -34,6 +34,21 @@ MUTANTS_OF_ACTIONS: Sequence[Mutant] = (
         "if why is not None:",
     ),
     one(
+        "the reason of an action that is late",
+        "tests/unit/conductor/test_deadlines.py",
+        WATCHDOG,
+        "why or _overruns(action), now)",
+        "why, now)",
+    ),
+    one(
+        "the end of an action whose guest cannot be read",
+        "tests/simulation/test_slow_work.py::"
+        "test_an_action_whose_call_never_returns_names_its_host_and_ends_with_an_unknown_state",
+        "compute/runner.py",
+        "                    if clock.monotonic() >= give_up:\n                        raise\n",
+        "",
+    ),
+    one(
         "the host that ends what is late",
         TRUTH + "::test_a_host_whose_time_is_up_ends_the_action_itself_and_undoes_it",
         "compute/feed.py",

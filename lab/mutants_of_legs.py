@@ -133,8 +133,8 @@ MUTANTS_OF_LEGS: Sequence[Mutant] = (
         "a boot starts nothing beside an action",
         f"{LEGS}::test_a_boot_in_the_middle_starts_no_guest_beside_the_action",
         "db/readers/actions.py",
-        "query.where(actions.c.state == sa.literal_column(\"'open'\"), instances.c.host == host)\n",
-        "query.where(actions.c.state == sa.literal_column(\"'open'\"), actions.c.host == host)\n",
+        '.where(actions.c.state == sa.literal_column("\'open\'"), instances.c.host == sa.bindparam("of_host"))\n',
+        '.where(actions.c.state == sa.literal_column("\'open\'"), actions.c.host == sa.bindparam("of_host"))\n',
     ),
     one(
         "the power of the guest's own host",

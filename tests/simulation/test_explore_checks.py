@@ -1,21 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The checks of the exploration: each finds what it is there for, and does not find it in a good run."""
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import replace
-from random import Random
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import pytest
 
-from kilonova.base.context import serving
-from kilonova.objects.ids import InstanceId
 from kilonova.objects.states import PowerState
 from tests.simulation.explore import invariants, traps
 from tests.simulation.explore.aimed import AIMED as AIMED_TRAPS
-from tests.simulation.explore.calls import Calls
-from tests.simulation.explore.gates import GATE, Gate
 from tests.simulation.explore.history import Exchange, Shown
 from tests.simulation.explore.journal import Change
 from tests.simulation.explore.ledger import POWER_LOST, Fetching, Moment
@@ -24,12 +18,7 @@ from tests.simulation.explore.plan import AIMED, FAULTS_AT_LEAST, TRAPS, plan_of
 from tests.simulation.explore.server_model import explained, operations_of
 from tests.simulation.explore.shrink import shrunk
 from tests.simulation.explore.truth import Guest, Truth
-from tests.simulation.explore.weather import Aim, Weather
-from tests.simulation.explore.work import Work
-from tests.simulation.virtual import run_virtually
-
-if TYPE_CHECKING:
-    from tests.simulation.explore.journal import Observer
+from tests.simulation.explore.weather import Aim
 
 S, HOST = "server", "h0"
 ACTIVE = Shown("active", None, 1, HOST, locked=False)
@@ -186,7 +175,10 @@ BAD: dict[str, list[Callable[[Truth], Truth]]] = {
         change(exchanges=[ask("create", 1, 2)]),
     ],
     "each_action_has_an_outcome": [change(actions=[action(state="open")]), change(actions=[action(state="abandoned")])],
-    "each_action_ends_in_time": [change(actions=[action(ended_at=200 * 10**6)])],
+    "each_action_ends_in_time": [
+        change(actions=[action(ended_at=200 * 10**6)]),
+        change(actions=[action(ended_at=800 * 10**6)], hung=frozenset({S})),
+    ],
     "one_action_is_open": [change(changes=[opened("a"), opened("b")])],
     "one_server_per_key": [change(servers=[server(), server(id="other")])],
     "ends_once": [change(changes=[acted("failed", "done", 2)])],
@@ -341,59 +333,3 @@ def test_a_plan_is_shrunk_to_the_steps_that_matter() -> None:
     few = len(tries)
     assert len(shrunk(tuple(range(80)), fails, 5)) > 2
     assert len(tries) == few + 5
-
-
-# -- calls of hypervisors ---------------------------------------------------------------------------------------------
-
-
-def test_a_call_without_an_action_and_a_call_that_is_cut_off_are_found() -> None:
-    async def main() -> list[str]:
-        observer = cast("Observer", Idle())
-        calls = Calls(HOST, Weather(Random(1)), observer, lambda: 0.0, Work(observer, lambda: 0.0, ()))
-        GATE.set(Gate("host"))
-        call = asyncio.ensure_future(calls("power_on", InstanceId(S)))
-        await asyncio.sleep(0)
-        call.cancel()
-        await asyncio.wait((call,))
-        return calls.all()
-
-    assert [sentence.split(" s ")[1] for sentence in run_virtually(main())] == [
-        "h0 begins power_on of server, which has no action.",
-        "h0 did not wait for its power_on of guest server.",
-    ]
-
-
-def test_work_for_an_action_that_has_ended_is_found() -> None:
-    observer, gate, guest = Ended(), Gate("host"), InstanceId(S)
-    work = Work(cast("Observer", observer), lambda: 7.0, {("h1", "")})
-    GATE.set(gate)
-    fetch = b'{"method": "fetch"}\n{"attempt": "t"}'
-    with serving("req"):
-        work.sends("t", ("a",))
-        work.receives(fetch, b"-no answer")
-        for _ in range(3):
-            work.begins(HOST, gate, "define", guest)
-        assert work.breaches == []
-        work.receives(fetch, b"+an answer")
-        for _ in range(3):
-            work.begins(HOST, gate, "define", guest)
-        for host, began_s in ((HOST, 6.0), (HOST, 4.0), ("h1", 4.0)):
-            work.ends(host, gate, "define", guest, began_s)
-    assert work.breaches == [
-        "At 7.0 s h0 begins define of server for a superseded action.",
-        "At 5.0 s the action of server ended while h0 was in its call define.",
-    ]
-
-
-class Ended:
-    """The record of a cloud whose action was superseded, or ended at 5 s."""
-
-    def rows(self, query: str, *_values: object) -> list[Any]:
-        return [{"request_id": "req"}] if "superseded" in query else [(5.0,)]
-
-
-class Idle:
-    """The record of a cloud in which no action is open."""
-
-    def rows(self, _query: str, *_values: object) -> list[int]:
-        return [1]

@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import cast
 
 from kilonova.base.errors import HypervisorUnavailable, TooLarge
+from kilonova.compute.runner import UNDO_S
+from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import hosts as read_hosts
+from kilonova.objects.action import Action
 from kilonova.objects.guest import GuestState
 from kilonova.objects.ids import InstanceId
-from kilonova.objects.states import PowerState
+from kilonova.objects.states import VERBS, ActionState, PowerState, Verb
 from kilonova.rpc import wire
 from kilonova.rpc.bus import Handler
 from kilonova.rpcapi.host_to_conductor import SUBJECT
@@ -51,6 +54,33 @@ def test_starts_whose_calls_never_come_back_keep_no_other_guest_from_starting(tm
             world.machines["a"].before_call = None
             await world.until(lambda: all_run(world, stuck), within_s=60)
             await world.until(lambda: settled(world), within_s=60)
+
+    run_virtually(main())
+
+
+def test_an_action_whose_call_never_returns_names_its_host_and_ends_with_an_unknown_state(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with simulated(3, tmp_path, hosts=("a",), loss=0, doubling=0) as world:
+            (server_id,) = (await box(world, 1)).expected
+            path, machine = f"/compute/v2.1/servers/{server_id}", world.machines["a"]
+
+            async def newest() -> Action:
+                return (await world.db.read(read_actions.of_instance, InstanceId(server_id)))[0]
+
+            async def says(text: str) -> bool:
+                return text in ((await newest()).message or "")
+
+            async def has_ended() -> bool:
+                return (await newest()).state is ActionState.FAILED
+
+            machine.late[InstanceId(server_id)] = asyncio.get_running_loop().create_future()
+            assert (await world.http.post(f"{path}/action", json={"pause": None})).status_code == 202
+            await world.until(lambda: says("Waiting for host a"), within_s=VERBS[Verb.PAUSE].deadline_s + 60)
+            await world.until(has_ended, within_s=UNDO_S + 120)
+            assert await says("did not end within its deadline")
+            assert await is_shown(world, server_id, "UNKNOWN")
+            machine.late.pop(InstanceId(server_id)).set_result(None)
+            await world.until(lambda: is_shown(world, server_id, "ACTIVE"), within_s=120)
 
     run_virtually(main())
 

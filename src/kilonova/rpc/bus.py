@@ -95,6 +95,7 @@ class SelfPing:
         return payload
 
 
+@lru_cache(maxsize=4096)
 def matches(pattern: str, subject: str) -> bool:
     """Whether a subscription's pattern matches a subject."""
     if pattern == subject:

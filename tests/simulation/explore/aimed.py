@@ -23,10 +23,12 @@ from tests.simulation.explore.faults import Scene, power_cut
 from tests.simulation.explore.ledger import BY_ITSELF
 from tests.simulation.explore.targets import Target, aim
 from tests.simulation.explore.traps import Trap
-from tests.simulation.explore.weather import Aim
+from tests.simulation.explore.weather import LATE_S, Aim
 
 SLOW_S = 65.0
 """Longer than a late message is on its way."""
+SOON_S, CALL_S = (6.0, 25.0), 29.0
+"""How long a message is on its way that must arrive during a call, and how long that call hangs: it does return."""
 
 
 def _received(target: Target) -> bool:
@@ -51,6 +53,7 @@ async def _old_fetch(scene: Scene, random: Random, slot: int) -> None:
     if (host := await target.there()) is None:
         return
     scene.note(f"a fetch of {host.name} is on its way while its process starts again")
+    scene.cloud.weather.late_s = LATE_S
     _late_from(scene, host, late=True)
     with aim(target, Aim("hangs", only=CHANGES, hang_s=SLOW_S)):
         await target.ask("stop")
@@ -67,8 +70,9 @@ async def _old_outcome(scene: Scene, random: Random, slot: int) -> None:
     target = Target(scene, random, slot)
     if (host := await target.there()) is None:
         return
+    target.scene.cloud.weather.late_s = SOON_S
     deleted = random.random() < 0.5
-    again = Aim("hangs", only=frozenset({"pause"}), times=0 if deleted else 1, hang_s=SLOW_S)
+    again = Aim("hangs", only=frozenset({"pause"}), times=0 if deleted else 1, hang_s=CALL_S)
     with aim(target, Aim("" if deleted else "fails", only=frozenset({"pause"}), also=again)) as first:
         asked = asyncio.ensure_future(target.ask("pause"))
         await target.until(lambda: _received(target), within_s=5)
@@ -90,10 +94,10 @@ async def _old_outcome(scene: Scene, random: Random, slot: int) -> None:
 async def _old_leg(scene: Scene, random: Random, slot: int) -> None:
     """The outcome of a build arrives again while another host builds."""
     target, weather = Target(scene, random, slot), scene.cloud.weather
-    hosts = frozenset(scene.cloud.hosts)
+    hosts, weather.late_s = frozenset(scene.cloud.hosts), SOON_S
     asked = asyncio.ensure_future(target.ask("create"))
     await target.until(lambda: target.server is not None)
-    later = Aim("hangs", only=frozenset({"define"}), hang_s=SLOW_S)
+    later = Aim("hangs", only=frozenset({"define"}), hang_s=CALL_S)
     with aim(target, Aim("fails", only=frozenset({"define"}), also=later)) as first:
         scene.note("all messages of hosts arrive twice, the second time late")
         weather.echoes_of |= hosts
@@ -110,6 +114,7 @@ async def _old_report(scene: Scene, random: Random, slot: int) -> None:
     if (host := await target.there()) is None or (server := target.server) not in host.machine.guests:
         return
     scene.note(f"a report of {host.name} is on its way")
+    scene.cloud.weather.late_s = LATE_S
     _late_from(scene, host, late=True)
     assert server is not None
     scene.cloud.ledger.ended[server] += 1

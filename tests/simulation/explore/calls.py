@@ -25,11 +25,21 @@ OF_DOMAINS = frozenset(
 )
 """Calls that a hypervisor executes, also when the caller does not wait any more."""
 
+INTERRUPTED = frozenset({"shutdown", "suspend", "resume"})
+"""Those of them that a host leaves when its work is taken back, or when its time is up: a request that a guest answers
+later, and transfers of a guest's memory."""
+
 _IDLE = """
 SELECT 1 FROM instances AS i WHERE i.id = ? AND i.host = ? AND i.deleted_at IS NULL
 AND NOT EXISTS (SELECT 1 FROM actions AS a WHERE a.instance_id = i.id AND a.state IN ('open', 'abandoned'))
 AND NOT EXISTS (SELECT 1 FROM services AS s WHERE s.host = i.host AND s.forced_down)
 """
+
+GOES_ON = """
+SELECT 1 FROM actions WHERE instance_id = ? AND host = ? AND state = 'open' AND verb != 'delete'
+AND (bookkeeping ->> 'cancel' IS NULL OR ? != 'shutdown') AND deadline > coalesce(counted_at, started_at)
+"""
+"""An action that has neither ended nor used up its time.  Only a shutdown is left for a cancel."""
 
 
 class Calls:
@@ -56,13 +66,17 @@ class Calls:
             return await self._weather.of_call(call, guest)
         except asyncio.CancelledError:
             is_over = False
-            if call in OF_DOMAINS:
+            if call in OF_DOMAINS and not self._may_leave(gate, call, guest):
                 text = f"At {self._now():.1f} s {self._host} did not wait for its {call} of guest {guest}."
                 self._cut_off.append((gate, text))
             raise
         finally:
             if is_over:
                 self._work.ends(self._host, gate, call, guest, began_s)
+
+    def _may_leave(self, gate: Gate, call: str, guest: InstanceId) -> bool:
+        """Whether the host need not wait for the call.  A process that stood still may have lost its host."""
+        return call in INTERRUPTED and (gate.has_stood or not self._observer.rows(GOES_ON, guest, self._host, call))
 
     def all(self) -> list[str]:
         """All breaches so far."""

@@ -186,7 +186,8 @@ class Cloud:
         self.work = Work(self.observer, self.clock.monotonic, self.buried)
         self.ledger.fetched = self.work.sends
         self.api_gate = Gate("api")
-        self._requests: set[asyncio.Task[Answer]] = set()
+        self._requests: dict[asyncio.Task[Answer], None] = {}
+        """In progress, in the order of their begin.  (The order of a set would differ between two processes.)"""
         self._numbers = itertools.count(1)
 
     # -- processes ---------------------------------------------------------------------------------------------------
@@ -296,8 +297,8 @@ class Cloud:
     ) -> Answer:
         """A request of a client, and what it receives: nothing if the API crashes meanwhile."""
         task = asyncio.ensure_future(self._send(method, path, body, admin=admin, headers=headers or {}))
-        self._requests.add(task)
-        task.add_done_callback(self._requests.discard)
+        self._requests[task] = None
+        task.add_done_callback(self._requests.pop)
         await asyncio.wait((task,))
         return Answer(None) if task.cancelled() else task.result()
 

@@ -166,7 +166,9 @@ def deadlines_are_not_early(truth: Truth) -> Iterator[str]:
 
 
 def hosts_keep_the_rules_of_calls(truth: Truth) -> Iterator[str]:
-    """A guest is changed only for an open action of its server, and no call that changes it is cut off."""
+    """A guest is changed only for an open action of its server.  A host waits for the end of each call that changes it.
+    It leaves only a shutdown, a suspend and a resume, when their action is superseded, interrupted by an operator, or
+    past its deadline, and a shutdown also when it is cancelled."""
     yield from truth.calls
 
 

@@ -38,14 +38,16 @@ class Fetching(NamedTuple):
 @dataclass
 class Ledger:
     """`twice`: sentences about guests that lived on two machines at a time.  `started`: starts of a guest by its start
-    token; `ended`: how often it ended without a request, which permits one more start.  `moments` are by machine and
-    guest, `fetches` by attempt."""
+    token; `ended`: how often it ended without a request, which permits one more start.  `removed`: how often all of its
+    parts were removed; what is made after that is another guest, and its token has this number.  `moments` are by
+    machine and guest, `fetches` by attempt."""
 
     now: Callable[[], float]
     live: dict[InstanceId, set[str]] = field(default_factory=lambda: defaultdict(set))
     twice: list[str] = field(default_factory=list)
     started: Counter[tuple[InstanceId, str]] = field(default_factory=Counter)
     ended: Counter[InstanceId] = field(default_factory=Counter)
+    removed: Counter[InstanceId] = field(default_factory=Counter)
     moments: dict[tuple[str, InstanceId], list[Moment]] = field(default_factory=lambda: defaultdict(list))
     fetches: dict[str, Fetching] = field(default_factory=dict)
     fetched: Callable[[str, Collection[str]], None] = lambda _attempt, _running: None
@@ -58,6 +60,11 @@ class Ledger:
         if len(there) > 1:
             self.twice.append(f"At {self.now():.1f} s guest {instance_id} lives on {' and '.join(sorted(there))}.")
 
+    def starts(self, instance_id: InstanceId, token: str) -> None:
+        """The guest starts now."""
+        number = self.removed[instance_id]
+        self.started[instance_id, f"{token}, guest {number}" if number else token] += 1
+
     def is_off(self, machine: str, instance_id: InstanceId) -> None:
         """The guest has no process on the machine now."""
         self.live[instance_id].discard(machine)
@@ -65,6 +72,8 @@ class Ledger:
     def enter(self, machine: "Machine", instance_id: InstanceId) -> None:
         """Something of the guest may have changed."""
         guest, known = machine.guests.get(instance_id), self.moments[machine.name, instance_id]
+        if guest is None:
+            self.removed[instance_id] += 1
         power = None if guest is None or guest.definition is None else guest.power
         fresh = Moment(self.now(), power, "" if guest is None else guest.reason, guest is not None and guest.network)
         if not known or known[-1][1:] != fresh[1:]:
@@ -93,7 +102,7 @@ class Machine(FakeHypervisor):
         if guest is None or guest.power is not power:
             return
         if guest.starts > starts and guest.start_token is not None:
-            self.ledger.started[instance_id, guest.start_token] += 1
+            self.ledger.starts(instance_id, guest.start_token)
         if power in _LIVE:
             self.ledger.lives(self.name, instance_id)
         else:

@@ -65,6 +65,8 @@ class Truth:
     """The same, of all times; with an empty server for each host."""
     lost_guests: frozenset[str] = frozenset()
     """Those that another tool has removed."""
+    hung: frozenset[str] = frozenset()
+    """Those with a call that did not return in time."""
     gone: frozenset[str] = frozenset()
     vanished: bool = False
     jumped: bool = False
@@ -126,6 +128,7 @@ def truth_of(scene: Scene) -> Truth:
         tombstones=frozenset((row["host"], row["instance_id"]) for row in rows("SELECT * FROM tombstones")),
         buried=frozenset(cloud.buried),
         lost_guests=frozenset(cloud.vanished),
+        hung=frozenset(cloud.weather.hung),
         gone=frozenset(host.name for host in machines if host.lost),
         vanished=any("vanishes" in text for _, text in scene.history.events),
         jumped=any(text.startswith("all clocks jump") for _, text in scene.history.events),

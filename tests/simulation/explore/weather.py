@@ -6,9 +6,10 @@ from collections import Counter
 from dataclasses import dataclass
 from random import Random
 
-from kilonova.base.errors import HypervisorError, HypervisorUnavailable, OutcomeUnknown
+from kilonova.base.errors import HypervisorError, HypervisorUnavailable, NativeCallTimeout, OutcomeUnknown
 from kilonova.objects.ids import InstanceId
 from kilonova.rpc.memory import Fate
+from kilonova.virt.fake.calls import CALL_S
 from kilonova.virt.fake.machine import CutOff
 from tests.simulation.explore.history import EXCHANGE
 
@@ -17,6 +18,10 @@ USUAL_S, SLOW_S = 0.02, 2.0
 LATE_S = (6.0, 60.0)
 """How late a late copy arrives: after its sender has sent it again, and after the work was done."""
 HANG_S = 30.0
+
+
+class Hung(CutOff, NativeCallTimeout):
+    """A call that did not return in time.  It is executed later, and no caller reads or changes its guest meanwhile."""
 
 
 @dataclass
@@ -85,11 +90,14 @@ class Weather:
         self.aims: dict[InstanceId, Aim] = {}
         self.late_from = frozenset[str]()
         """Hosts whose messages are all late."""
+        self.late_s = LATE_S
         self.echoes_of = frozenset[str]()
         """Hosts whose messages all arrive twice, the second time late."""
         self.no_replies = False
         """Whether every reply is lost."""
         self.placing = Placing(0)
+        self.hung: set[InstanceId] = set()
+        """Guests with a call that did not return in time."""
 
     def fate(self, subject: str) -> Fate:
         """The deliveries of one message or reply."""
@@ -97,9 +105,9 @@ class Weather:
         longest = SLOW_S if self.slow else USUAL_S
         delay = random.uniform(0.0001, longest)
         if (host := _sender(subject)) in self.late_from:
-            return self._counted("late", (random.uniform(*LATE_S),))
+            return self._counted("late", (random.uniform(*self.late_s),))
         if host in self.echoes_of:
-            return self._counted("doubled", (delay, random.uniform(*LATE_S)))
+            return self._counted("doubled", (delay, random.uniform(*self.late_s)))
         if self.no_replies and subject.startswith("reply."):
             return self._counted("lost", ())
         if self.loss and random.random() < self.loss:
@@ -150,7 +158,11 @@ class Weather:
         aimed, hang_s = aim.fault(call) if aim is not None else ("", 0.0)
         if (self.driver_hangs and random.random() < self.driver_hangs) or aimed == "hangs":
             self.counted["driver call hung"] += 1
-            await asyncio.sleep(hang_s if aimed else random.uniform(0, HANG_S))
+            hang_s = hang_s if aimed else random.uniform(0, HANG_S)
+            await asyncio.sleep(min(hang_s, CALL_S))
+            if guest is not None and hang_s > CALL_S:
+                self.hung.add(guest)
+                return Hung(hang_s - CALL_S)
         if aimed == "has no answer":
             self.counted["driver call had no answer"] += 1
             raise HypervisorUnavailable("The hypervisor does not answer for this guest.")

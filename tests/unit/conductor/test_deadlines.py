@@ -94,6 +94,10 @@ def test_a_host_hears_that_the_time_is_up_and_the_conductor_ends_nothing_that_it
     assert desk.look(LIMIT) == 0
     assert desk.newest_action().state is ActionState.OPEN
     assert desk.fetch("t2", running=(item.action.leg_id,)).expired == (item.action.leg_id,)
+    assert desk.look(timedelta(seconds=INTERVAL_S)) == 0
+    assert (desk.newest_action().message or "").startswith("Waiting for host h1, which has not ended the work")
+    desk.finish(item.action, attempt="t1")
+    assert (desk.newest_action().state, desk.newest_action().message) == (ActionState.DONE, None)
 
 
 def test_a_delete_has_no_deadline(desk: Desk) -> None:

@@ -112,7 +112,7 @@ def count_time(tx: Transaction, interval_s: float, now: datetime) -> list[Action
     for action in open_actions:
         passed = now - (action.counted_at or action.started_at)
         why = _waits_for(action, services)
-        _record_wait(tx, action, why, now)
+        _record_wait(tx, action, why or _overruns(action), now)
         if passed > still or passed < -JUMP:
             waiting.move(tx, action, passed)
         if why is not None or passed > still or passed < -JUMP:
@@ -135,6 +135,15 @@ def _waits_for(action: Action, services: Mapping[HostName, Service]) -> str | No
     if service.disabled_by_host:
         return f"{WAITING}{action.host}: {service.disabled_reason}"
     return None
+
+
+def _overruns(action: Action) -> str | None:
+    """What an action waits for when a host still works on it after its deadline; None when none does."""
+    said = action.message is not None and not action.message.startswith(WAITING)  # (it was cancelled)
+    if said or action.host is None or not action.leg.ends_by_report or not is_overdue(action):
+        return None
+    time = f"{action.deadline:%Y-%m-%d %H:%M:%S} UTC"
+    return f"{WAITING}{action.host}, which has not ended the work: its time was up at {time}."
 
 
 def _record_wait(tx: Transaction, action: Action, why: str | None, now: datetime) -> None:

@@ -95,6 +95,21 @@ def open_of_host(snapshot: Snapshot, host: HostName) -> list[Action]:
     return list(known_actions(snapshot.execute(_OPEN_OF_HOST, {"of_host": host}).mappings()))
 
 
+_BUSY = (
+    sa.select(actions.c.instance_id)
+    .join(instances, instances.c.id == actions.c.instance_id)
+    .where(actions.c.state == sa.literal_column("'open'"), instances.c.host == sa.bindparam("of_host"))
+)
+_DELETES_OF_LIVING = (
+    sa.select(actions)
+    .join(instances, instances.c.id == actions.c.instance_id)
+    .where(
+        actions.c.state == sa.literal_column("'open'"),
+        actions.c.host == sa.bindparam("of_host"),
+        actions.c.verb == Verb.DELETE,
+        instances.c.deleted_at.is_(None),
+    )
+)
 _NAMED = (
     sa.select(actions)
     .where(
@@ -144,14 +159,7 @@ def known_actions(found: Iterable[Mapping[Any, Any]]) -> Iterator[Action]:
 
 def deletes_of_living(snapshot: Snapshot, host: HostName) -> list[Action]:
     """Open deletes of instances of a host that are not marked as deleted yet."""
-    query = sa.select(actions).join(instances, instances.c.id == actions.c.instance_id)
-    query = query.where(
-        actions.c.state == sa.literal_column("'open'"),
-        actions.c.host == host,
-        actions.c.verb == Verb.DELETE,
-        instances.c.deleted_at.is_(None),
-    )
-    return list(known_actions(snapshot.execute(query).mappings()))
+    return list(known_actions(snapshot.execute(_DELETES_OF_LIVING, {"of_host": host}).mappings()))
 
 
 def abandoned(snapshot: Snapshot, host: HostName) -> list[Action]:
@@ -172,9 +180,7 @@ def not_done(snapshot: Snapshot, instance_id: InstanceId) -> list[Action]:
 
 def busy_on_host(snapshot: Snapshot, host: HostName) -> frozenset[InstanceId]:
     """Instances of a host that have an open action, whichever host works on it."""
-    query = sa.select(actions.c.instance_id).join(instances, instances.c.id == actions.c.instance_id)
-    query = query.where(actions.c.state == sa.literal_column("'open'"), instances.c.host == host)
-    return frozenset(snapshot.execute(query).scalars())
+    return frozenset(snapshot.execute(_BUSY, {"of_host": host}).scalars())
 
 
 def images_in_the_making(snapshot: Snapshot) -> frozenset[ImageId]:

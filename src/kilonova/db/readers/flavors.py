@@ -17,9 +17,12 @@ def list_flavors(snapshot: Snapshot) -> list[Flavor]:
     return FLAVORS.load_all(snapshot.execute(query))
 
 
+_OF_ID = sa.select(flavors).where(flavors.c.id == sa.bindparam("of_id"))
+
+
 def get_flavor(snapshot: Snapshot, flavor_id: FlavorId) -> Flavor:
     """One flavor.  Raises NotFound."""
-    row = snapshot.execute(sa.select(flavors).where(flavors.c.id == flavor_id)).mappings().first()
+    row = snapshot.execute(_OF_ID, {"of_id": flavor_id}).mappings().first()
     if row is None:
         raise NotFound(f"Flavor {flavor_id} could not be found.", flavor_id=flavor_id)
     return FLAVORS.load(row)

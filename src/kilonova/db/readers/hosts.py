@@ -56,6 +56,8 @@ class HostLevel(NamedTuple):
 
 
 # Built once: building a statement costs more than running it.
+_OF_ID = sa.select(services).where(services.c.id == sa.bindparam("of_id"))
+_OF_NODE = sa.select(compute_nodes.c.host).where(compute_nodes.c.node_id == sa.bindparam("of_node"))
 _LEVELS = (
     sa.select(services.c.host, services.c.epoch, services.c.up, suspicions.c.at, suspicions.c.holder)
     .select_from(
@@ -70,6 +72,14 @@ _SERVICE_COLUMNS = tuple(field.name for field in fields(Service))
 _WIDTH = len(_SERVICE_COLUMNS)
 _HOST = _SERVICE_COLUMNS.index("host")
 _SERVICES = sa.select(*(services.c[name] for name in _SERVICE_COLUMNS)).order_by(services.c.host, services.c.binary)
+_WITH_HOST = services.c.host == sa.bindparam("of_host")
+_WITH_BINARY = services.c.binary == sa.bindparam("of_binary")
+_SERVICES_WITH: Mapping[tuple[str, ...], sa.Select[*tuple[Any, ...]]] = {
+    (): _SERVICES,
+    ("of_host",): _SERVICES.where(_WITH_HOST),
+    ("of_binary",): _SERVICES.where(_WITH_BINARY),
+    ("of_host", "of_binary"): _SERVICES.where(_WITH_HOST, _WITH_BINARY),
+}
 _CLAIMS = ("vcpus_used", "memory_mib_used", "disk_gib_used", "instances", "failed_builds", "build_failed_at")
 NODE_COLUMNS = (*_SERVICE_COLUMNS, "inventory_digest", "node_id", *_CLAIMS)
 """The columns of NODES."""
@@ -89,13 +99,10 @@ _AGGREGATES_OF = _AGGREGATES.where(aggregate_hosts.c.host.in_(sa.bindparam("host
 
 def list_services(snapshot: Snapshot, *, host: str | None = None, binary: str | None = None) -> list[Service]:
     """Services, by host and binary."""
-    query = _SERVICES
-    if host is not None:
-        query = query.where(services.c.host == host)
-    if binary is not None:
-        query = query.where(services.c.binary == binary)
+    wanted = {name: value for name, value in (("of_host", host), ("of_binary", binary)) if value is not None}
     zones = _zones(snapshot)
-    return [_in_its_zone(service, zones) for service in _services([tuple(row) for row in snapshot.execute(query)])]
+    rows = snapshot.execute(_SERVICES_WITH[tuple(wanted)], wanted)
+    return [_in_its_zone(service, zones) for service in _services([tuple(row) for row in rows])]
 
 
 _SEEN: dict[tuple[Any, ...], Service] = {}
@@ -166,7 +173,7 @@ def zones(snapshot: Snapshot) -> frozenset[str]:
 
 def get_service(snapshot: Snapshot, service_id: str) -> Service:
     """One service.  Raises NotFound."""
-    row = snapshot.execute(sa.select(services).where(services.c.id == service_id)).mappings().first()
+    row = snapshot.execute(_OF_ID, {"of_id": service_id}).mappings().first()
     if row is None:
         raise NotFound(f"Service {service_id} could not be found.")
     return _in_its_zone(SERVICES.load(row), _zones(snapshot))
@@ -223,8 +230,7 @@ def is_another_in_service(snapshot: Snapshot, hosts: Collection[HostName]) -> bo
 
 def host_of_node(snapshot: Snapshot, node_id: str) -> HostName | None:
     """The host that has reported under this node id."""
-    query = sa.select(compute_nodes.c.host).where(compute_nodes.c.node_id == node_id)
-    return snapshot.execute(query).scalar()
+    return snapshot.execute(_OF_NODE, {"of_node": node_id}).scalar()
 
 
 def inventory_of(snapshot: Snapshot, host: HostName) -> Inventory | None:

@@ -42,7 +42,7 @@ def list_images(
     return IMAGES.load_all(snapshot.execute(query))
 
 
-def _shared_with(project_id: str, statuses: Collection[MemberStatus]) -> sa.ColumnElement[bool]:
+def _shared_with(project_id: str | sa.BindParameter[str], statuses: Collection[MemberStatus]) -> sa.ColumnElement[bool]:
     member = image_members.c
     theirs = sa.select(member.image_id).where(member.project_id == project_id, member.status.in_(statuses))
     return sa.and_(images.c.visibility == "shared", images.c.id.in_(theirs))
@@ -66,14 +66,22 @@ def images_use(snapshot: Snapshot, project_id: str) -> ImagesUse:
     return ImagesUse(count, int(size_bytes))
 
 
+_OF_ID = sa.select(images).where(images.c.id == sa.bindparam("of_id"))
+_PROJECT = sa.bindparam("of_project", type_=sa.String)
+_USABLE = _OF_ID.where(
+    sa.or_(
+        images.c.owner == _PROJECT,
+        images.c.visibility.in_(("public", "community")),
+        _shared_with(_PROJECT, ANY_STATUS),
+    )
+)
+
+
 def get_image(snapshot: Snapshot, image_id: ImageId, project_id: str, *, admin: bool = False) -> Image:
     """An image that the project may see and use: its own, a public, a community or a shared image.  The project's
     answer to the sharing does not matter.  Raises NotFound."""
-    query = sa.select(images).where(images.c.id == image_id)
-    if not admin:
-        open_to_all = images.c.visibility.in_(("public", "community"))
-        query = query.where(sa.or_(images.c.owner == project_id, open_to_all, _shared_with(project_id, ANY_STATUS)))
-    row = snapshot.execute(query).mappings().first()
+    mine = {} if admin else {"of_project": project_id}
+    row = snapshot.execute(_OF_ID if admin else _USABLE, {"of_id": image_id, **mine}).mappings().first()
     if row is None:
         raise NotFound(f"Image {image_id} could not be found.", image_id=image_id)
     return IMAGES.load(row)

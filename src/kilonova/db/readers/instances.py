@@ -23,6 +23,9 @@ AT_A_TIME = 500
 _KNOWN = sa.select(instances).where(instances.c.id == sa.bindparam("of_id"))
 _SHOWN = _KNOWN.where(instances.c.purged_at.is_(None))
 _ALIVE = _KNOWN.where(instances.c.deleted_at.is_(None))
+_SHELVED = sa.select(instances).where(
+    instances.c.deleted_at.is_(None), instances.c.vm_state == VmState.SHELVED, instances.c.task_state.is_(None)
+)
 _ALL_KNOWN = (
     sa.select(instances).where(instances.c.id.in_(sa.bindparam("ids", expanding=True))).order_by(instances.c.id)
 )
@@ -96,10 +99,7 @@ def powers_of_host(snapshot: Snapshot, host: HostName) -> dict[InstanceId, Power
 
 def shelved(snapshot: Snapshot) -> list[Instance]:
     """Shelved instances that are still on their host, and have no open action."""
-    query = sa.select(instances).where(
-        instances.c.deleted_at.is_(None), instances.c.vm_state == VmState.SHELVED, instances.c.task_state.is_(None)
-    )
-    return INSTANCES.load_all(snapshot.execute(query))
+    return INSTANCES.load_all(snapshot.execute(_SHELVED))
 
 
 def to_run_on_host(

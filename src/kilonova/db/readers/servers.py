@@ -97,6 +97,9 @@ SORTABLE = frozenset(
     | {"locked_by"}
 )
 
+_STATUSES = sa.select(services.c.host, services.c.up, services.c.disabled, services.c.forced_down).where(
+    services.c.binary == COMPUTE, services.c.host.in_(sa.bindparam("hosts", expanding=True))
+)
 _SECOND = timedelta(seconds=1) - timedelta(microseconds=1)
 _NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 _DEFAULT_SORT = (("created_at", True), ("id", True))
@@ -264,7 +267,5 @@ def host_statuses(snapshot: Snapshot, hosts: Collection[HostName]) -> dict[HostN
     """The state of the compute service of each of these hosts that has one."""
     if not hosts:
         return {}
-    query = sa.select(services.c.host, services.c.up, services.c.disabled, services.c.forced_down).where(
-        services.c.binary == COMPUTE, services.c.host.in_(sorted(hosts))
-    )
-    return {row.host: HostStatus(row.up, row.disabled, row.forced_down) for row in snapshot.execute(query)}
+    found = snapshot.execute(_STATUSES, {"hosts": sorted(hosts)})
+    return {row.host: HostStatus(row.up, row.disabled, row.forced_down) for row in found}

@@ -44,7 +44,7 @@ def update_service(tx: Transaction, host: HostName, binary: str, now: datetime, 
 
 def update_service_by_id(tx: Transaction, service_id: str, now: datetime, **values: Any) -> None:
     """Change a service by id."""
-    tx.execute(sa.update(services).where(services.c.id == service_id).values(updated_at=now, **values))
+    tx.execute(_OF_ID, {**values, "of_id": service_id, "updated_at": now})
 
 
 def delete_service(tx: Transaction, service: Service) -> None:
@@ -55,9 +55,8 @@ def delete_service(tx: Transaction, service: Service) -> None:
 
 def report_service(tx: Transaction, service_id: str, now: datetime, **values: Any) -> None:
     """Record that an API process or a conductor is up, with its host and binary among `values`."""
-    row, key = services.c, (values["host"], values["binary"])
-    mine = sa.update(services).where(row.host == key[0], row.binary == key[1]).values(updated_at=now, **values)
-    if tx.execute(mine).rowcount == 0:
+    mine = {"of_host": values["host"], "of_binary": values["binary"]}
+    if tx.execute(_REPORT, {**values, **mine, "updated_at": now}).rowcount == 0:
         insert_service(tx, now, id=service_id, **values)
 
 
@@ -93,6 +92,10 @@ def build_failed(tx: Transaction, host: HostName, now: datetime) -> None:
     tx.execute(failed.values(failed_builds=compute_nodes.c.failed_builds + 1, build_failed_at=now))
 
 
+_REPORT = sa.update(services).where(
+    services.c.host == sa.bindparam("of_host"), services.c.binary == sa.bindparam("of_binary")
+)
+_OF_ID = sa.update(services).where(services.c.id == sa.bindparam("of_id"))
 _SUCCEEDED = (
     sa.update(compute_nodes)
     .where(compute_nodes.c.host == sa.bindparam("of_host"), compute_nodes.c.failed_builds > 0)

@@ -11,6 +11,8 @@ from kilonova.db.transaction import Transaction
 from kilonova.objects.ids import ImageId
 from kilonova.objects.image import WITH_BYTES, Image, ImageMember
 
+_OF_ID = sa.select(images).where(images.c.id == sa.bindparam("of_id"))
+_CHANGE = sa.update(images).where(images.c.id == sa.bindparam("of_id"))
 _KEEP_ID = Upsert(deleted_images, ("id",))
 
 
@@ -31,14 +33,14 @@ def create_image(tx: Transaction, image: Image) -> bool:
 def update_image(tx: Transaction, image: Image, expected: Image | None) -> Image:
     """Replace the record, and return the old one; with `expected` only if it is still equal to that.  Raises NotFound,
     Conflict.  A repeat of the same change is accepted."""
-    row = tx.execute(sa.select(images).where(images.c.id == image.id)).mappings().first()
+    row = tx.execute(_OF_ID, {"of_id": image.id}).mappings().first()
     if row is None:
         raise NotFound(f"Image {image.id} could not be found.", image_id=image.id)
     stored = IMAGES.load(row)
     if expected is not None and stored not in (expected, image):
         raise Conflict(f"Image {image.id} was changed meanwhile; look at it again.", image_id=image.id)
     values = {k: v for k, v in IMAGES.dump(image).items() if k not in ("id", "created_at")}
-    tx.execute(sa.update(images).where(images.c.id == image.id).values(**values))
+    tx.execute(_CHANGE, {**values, "of_id": image.id})
     return stored
 
 

@@ -46,6 +46,7 @@ _ADVANCE = (
     .values(numbered=outbox.c.numbered + sa.bindparam("more", type_=sa.BigInteger))
     .returning(outbox.c.numbered, outbox.c.published)
 )
+_RECORD = sa.update(outbox).where(outbox.c.published < sa.bindparam("up_to")).values(published=sa.bindparam("up_to"))
 _OLD = sa.delete(notifications).where(notifications.c.number <= sa.bindparam("up_to"))
 
 
@@ -131,4 +132,4 @@ def _advance(tx: Transaction, more: int) -> tuple[int, int]:
 
 def record_published(tx: Transaction, number: int) -> None:
     """Every notification up to this number has reached the bus."""
-    tx.execute(sa.update(outbox).where(outbox.c.published < number).values(published=number))
+    tx.execute(_RECORD, {"up_to": number})

@@ -11,6 +11,8 @@ from kilonova.objects.states import PowerState
 from kilonova.virt.driver import refuse_if_read_only
 from kilonova.virt.fake.machine import CutOff, FakeGuest, FakeHypervisor
 
+CALL_S = 30.0
+"""How long a call waits for an earlier call of its guest, as with libvirt ([libvirt] call_timeout)."""
 LIVE = (PowerState.RUNNING, PowerState.PAUSED)
 
 
@@ -26,13 +28,23 @@ class FakeCalls:
             refuse_if_read_only(self, name)
         hook = self.hypervisor.before_call
         fail_after = await hook(name, instance_id) if hook is not None else None
-        while instance_id is not None and (pending := self.hypervisor.late.get(instance_id)) is not None:
-            await asyncio.shield(pending)
+        if instance_id is not None and instance_id in self.hypervisor.late:
+            await self._until_executed(instance_id)
         if self.hypervisor.away is not None:
             raise HypervisorUnavailable(
                 f"The hypervisor of {self.host} is not available: {self.hypervisor.away}", host=self.host
             )
         return fail_after
+
+    async def _until_executed(self, instance_id: InstanceId) -> None:
+        """Wait for the guest's cut-off calls."""
+        try:
+            async with asyncio.timeout(CALL_S):
+                while (pending := self.hypervisor.late.get(instance_id)) is not None:
+                    await asyncio.shield(pending)
+        except TimeoutError:
+            problem = f"An earlier call of guest {instance_id} has not returned within {CALL_S:g} s."
+            raise HypervisorUnavailable(problem, host=self.host) from None
 
     @asynccontextmanager
     async def call(
