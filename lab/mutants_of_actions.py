@@ -73,8 +73,8 @@ MUTANTS_OF_ACTIONS: Sequence[Mutant] = (
         "an abandoned action that goes on",
         TRUTH + "::test_an_operator_who_calls_a_host_down_ends_the_wait_and_one_who_takes_it_back_gets_the_truth",
         "conductor/hosts/lost_hosts.py",
-        "    for action in read_actions.abandoned(tx, host):",
-        "    for action in []:",
+        "        if not end.reopen_abandoned(tx, action, now):",
+        "        if False:",
     ),
     one(
         "the look after what was open at boot",

@@ -28,9 +28,17 @@ MUTANTS_OF_GONE: Sequence[Mutant] = (
     one(
         "abandoned actions end with their host",
         f"{FORGOTTEN}::test_work_in_progress_ends_and_a_late_report_of_it_has_no_effect",
-        HOSTS,
-        "    for action in read_actions.abandoned(tx, host):\n",
-        "    for action in ():\n",
+        "conductor/hosts/lost_hosts.py",
+        "    for action in read_actions.abandoned(tx, host):\n        _fail_abandoned(",
+        "    for action in []:\n        _fail_abandoned(",
+    ),
+    one(
+        "an abandoned action that fails has a notification",
+        "tests/unit/conductor/test_shelving.py"
+        "::test_an_interrupted_action_that_does_not_continue_has_failed_and_leaves_no_image",
+        "conductor/hosts/lost_hosts.py",
+        "    outbox.ended(tx, action, instance, now, state=ActionState.FAILED, message=message)\n",
+        "",
     ),
     one(
         "a delete does not wait for a host that was given up",

@@ -32,6 +32,21 @@ MUTANTS_OF_LEGS: Sequence[Mutant] = (
         "    if message.leg.index > action.current:\n",
     ),
     one(
+        "a refused leg that was handed out before is undone",
+        "tests/unit/compute/test_snapshot_operations.py"
+        "::test_what_an_earlier_attempt_has_made_goes_when_the_next_one_is_refused_at_its_first_look",
+        "compute/runner.py",
+        "undo=run.job.action.leg.repeated)",
+        "undo=False)",
+    ),
+    one(
+        "a leg that is handed out again",
+        f"{LEG}::test_a_leg_is_repeated_when_another_attempt_had_it_and_stays_so",
+        "objects/leg.py",
+        "self.repeated or self.attempt not in (None, attempt)",
+        "self.attempt not in (None, attempt)",
+    ),
+    one(
         "what runs is a leg",
         f"{LEGS}::test_a_host_that_still_runs_an_earlier_leg_gets_the_later_one_and_stops_the_earlier",
         "conductor/engine/hand_out.py",

@@ -39,8 +39,8 @@ DEFECTS_OF_RUNS: Sequence[Defect] = (
         "what ran out of time is not undone",
         "A resize that reached its deadline leaves the guest off, with the new size and the old flavor.",
         RUNNER,
-        "await self._make_absent(run) if run.operation.clean_up else None\n",
-        "await self._make_absent(run) if run.operation.clean_up and not run.expired else None\n",
+        "await self._make_absent(run) if undo and run.operation.clean_up else None\n",
+        "await self._make_absent(run) if undo and run.operation.clean_up and not run.expired else None\n",
     ),
 )
 

@@ -52,9 +52,8 @@ DEFECTS_OF_HOSTS: Sequence[Defect] = (
         "abandoned work does not continue",
         "An operator takes a host back, and its servers stay in ERROR although their guests run.",
         LOST,
-        "        if not end.reopen_abandoned(tx, action, now):\n"
-        "            images.forget_unfinished(tx, action, now)\n",
-        "        images.forget_unfinished(tx, action, now)\n",
+        "        if not end.reopen_abandoned(tx, action, now):\n",
+        "        if True:\n",
     ),
     defect(
         "a host that is up can be given up",

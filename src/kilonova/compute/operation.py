@@ -100,8 +100,8 @@ class Operation:
     needs: AnyCapability | None = None
     """The capability that the driver must have: without it, no step starts."""
     look: Work = nothing
-    """A check that runs before the steps and changes nothing. When it refuses, no step begins and nothing is made
-    absent: the guest is left as it is."""
+    """A check that runs before the steps and changes nothing. When it refuses, no step begins. The guest is left as it
+    is, unless an earlier attempt may have begun: then the steps are made absent, as after a failure."""
     after_cancel: str = "as before"
     """What the server is after a cancel, for docs/cancel.md."""
 

@@ -183,8 +183,9 @@ class Runner:
         try:
             if run.job.action.leg.undoes is not None:
                 return await self._undo(run)
-            if (refusal := await self._refusal(run)) is not None:  # no step has begun, so nothing must be undone
-                return Outcome(False, await self._power_after_failure(run), refusal, of_host=True)
+            if (refusal := await self._refusal(run)) is not None:
+                # In the first attempt no step has begun, so nothing must be undone.
+                return await self._failure(run, refusal, of_host=True, undo=run.job.action.leg.repeated)
             async with run.may_expire():
                 await run.take_turn()
             await self._until_answered(run, run.operation.steps, Phase.DO)
@@ -196,10 +197,13 @@ class Runner:
         except Exception as exc:
             message = _explain(exc)
             log.warning("action failed", verb=run.job.action.verb, instance=run.job.instance.id, error=message)
-            left = await self._make_absent(run) if run.operation.clean_up else None
-            if left is not None:
-                message = f"{message} What was made could not be removed: {left}"
-            return Outcome(False, await self._power_with(left, run), message, is_of_host(exc))
+            return await self._failure(run, message, of_host=is_of_host(exc), undo=True)
+
+    async def _failure(self, run: Run, message: str, *, of_host: bool, undo: bool) -> Outcome:
+        left = await self._make_absent(run) if undo and run.operation.clean_up else None
+        if left is not None:
+            message = f"{message} What was made could not be removed: {left}"
+        return Outcome(False, await self._power_with(left, run), message, of_host)
 
     async def _refusal(self, run: Run) -> str | None:
         """The reason that the operation cannot begin; None when it can."""

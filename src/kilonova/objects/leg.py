@@ -35,6 +35,8 @@ class Leg:
     this leg is done, neither it nor an earlier leg is undone.  `power` is the guest's power state on this host when the
     leg ended (None: no guest is there), `read` which read of the guest reported it, `message` why the leg failed.
     `retried`: it failed for a reason of its host, and another host gets the work: the action has not failed with it.
+    `repeated`: it was handed out under another attempt before, which may have begun; a conductor older than this field
+    does not set it.
     """
 
     host: HostName | None
@@ -47,6 +49,12 @@ class Leg:
     message: str | None = None
     retried: bool = False
     read: ReadMark | None = None
+    repeated: bool = False
+
+    def under(self, attempt: AttemptId) -> "Leg":
+        """The leg as it is handed out.  A host that repeats its request has the same attempt."""
+        repeated = self.repeated or self.attempt not in (None, attempt)
+        return replace(self, attempt=attempt, repeated=repeated)
 
     @property
     def ends_by_report(self) -> bool:

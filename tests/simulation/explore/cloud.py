@@ -41,6 +41,7 @@ from tests.simulation.explore.asgi import send
 from tests.simulation.explore.calls import Calls
 from tests.simulation.explore.files import open_database
 from tests.simulation.explore.gates import GATE, Gate, GatedBus, GatedDatabase
+from tests.simulation.explore.image_files import keep_up
 from tests.simulation.explore.journal import Observer, put_recorded
 from tests.simulation.explore.ledger import Ledger, Machine
 from tests.simulation.explore.plan import Plan
@@ -291,6 +292,7 @@ class Cloud:
             for roles in (("admin", *member), member)
         ]
         self._app = create_app(deps)
+        await keep_up(self.store, db, self.rpc, self.clock, self.tasks)
 
     async def request(
         self, method: str, path: str, body: Any = None, *, admin: bool = True, headers: dict[str, str] | None = None

@@ -10,6 +10,7 @@ from random import Random
 from kilonova.objects.states import PowerState
 from tests.simulation.explore.cloud import Cloud, Host, Process
 from tests.simulation.explore.history import History
+from tests.simulation.explore.image_files import image_files
 from tests.simulation.explore.ledger import BY_ITSELF
 from tests.simulation.explore.plan import LONGEST_S
 from tests.simulation.explore.requests import Clients
@@ -223,8 +224,7 @@ def _freezes(scene: Scene, host: Host, id_: str) -> None:
 
 async def _vanishes(scene: Scene, random: Random) -> None:
     """The bytes of an image are removed behind the service's back.  Only an image that nothing else checks."""
-    files = sorted(path for path in (scene.cloud.state / "images").glob("*") if path.is_file())
-    extra = [path for path in files if path.name not in scene.clients.images]
+    extra = [path for path in image_files(scene.cloud.state) if path.name not in scene.clients.images]
     if extra:
         path = random.choice(extra)
         scene.note(f"the file of image {path.name[:8]} vanishes")

@@ -18,6 +18,9 @@ CREATE, ACT, SHOW, LIST, ACTIONS, DELETE = "create", "act", "show", "list", "lis
 REQUESTS: Mapping[str, int] = {CREATE: 11, ACT: 36, SHOW: 12, LIST: 3, ACTIONS: 2, DELETE: 4}
 """Requests of clients, with their weights.  What an `act` requests depends on the state that the client has seen."""
 
+OF_A_SERVER = frozenset({ACT, SHOW, ACTIONS, DELETE})
+"""Requests that need a server.  While there is none, a client creates one instead."""
+
 EDITS: Mapping[str, int] = {
     "disable a host": 3,
     "force a host down": 3,

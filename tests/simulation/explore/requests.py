@@ -125,6 +125,11 @@ class Clients:
             if not (has_key and exchange.unknown):
                 return
 
+    @property
+    def have_servers(self) -> bool:
+        """Whether there is a server that no client has seen deleted."""
+        return bool(self.slots.keys() - self.gone)
+
     def _slot(self, slot: int) -> int | None:
         """The slot, if it has a server that no client has seen deleted; else the next one that has."""
         filled = sorted(self.slots.keys() - self.gone)

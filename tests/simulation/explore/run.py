@@ -118,6 +118,8 @@ async def _step(scene: Scene, step: Step, begin: float) -> None:
     match step.what:
         case plans.CREATE:
             await clients.create(step.who, step.slot, random)
+        case what if what in plans.OF_A_SERVER and not clients.have_servers:
+            await clients.create(step.who, plans.SLOTS + step.number, random)
         case plans.ACT:
             await clients.act(step.who, step.slot, random)
         case plans.SHOW:

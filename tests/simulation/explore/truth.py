@@ -10,6 +10,7 @@ from kilonova.objects.states import PowerState
 from tests.simulation.explore import errors
 from tests.simulation.explore.faults import Scene
 from tests.simulation.explore.history import Exchange
+from tests.simulation.explore.image_files import image_files
 from tests.simulation.explore.journal import Change
 from tests.simulation.explore.ledger import Fetching, Moment
 
@@ -114,7 +115,7 @@ def truth_of(scene: Scene) -> Truth:
         usages=[_row(row) for row in rows("SELECT * FROM quota_usages")],
         addresses=[_row(row) for row in rows("SELECT * FROM addresses")],
         images=[_row(row) for row in rows("SELECT * FROM images")],
-        files=frozenset(path.name for path in (cloud.state / "images").iterdir() if path.is_file()),
+        files=frozenset(path.name for path in image_files(cloud.state)),
         guests=guests,
         changes=cloud.observer.changes(),
         exchanges=scene.history.exchanges,

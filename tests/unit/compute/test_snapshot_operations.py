@@ -12,7 +12,7 @@ from kilonova.base.tasks import Supervisor
 from kilonova.compute.operation import Job
 from kilonova.compute.operations import OPERATIONS
 from kilonova.objects.action_params import UnshelveSource
-from kilonova.objects.ids import ImageId
+from kilonova.objects.ids import AttemptId, ImageId
 from kilonova.objects.states import PowerState, Verb
 from tests import make
 from tests.simulation.virtual import run_virtually
@@ -112,6 +112,36 @@ def test_one_that_is_refused_leaves_no_bytes_unless_it_was_whole(tmp_path: Path,
         assert copies(bench) == []
 
     on(Bench(tmp_path), body)
+
+
+@pytest.mark.parametrize("repeated", [True, False])
+def test_what_an_earlier_attempt_has_made_goes_when_the_next_one_is_refused_at_its_first_look(
+    tmp_path: Path, repeated: bool
+) -> None:
+    first = Bench(tmp_path)
+
+    async def die(bench: Bench) -> None:
+        await bench.run(bench.job(Verb.CREATE))
+        with pytest.raises(Crash):
+            await bench.run(saving(bench, Verb.SHELVE), {"compute.shelve.copy.done": crash})
+        assert copies(bench) == [NEW]
+
+    async def refuse_once(bench: Bench) -> None:
+        refusals = [HypervisorError("The hypervisor does not want to.")]
+
+        async def refuse(_name: str, _guest: object) -> None:
+            if refusals:
+                raise refusals.pop()
+
+        bench.machine.before_call = refuse
+        job = saving(bench, Verb.SHELVE)
+        leg = job.action.leg.under(AttemptId("attempt-2")) if repeated else job.action.leg
+        outcome = await bench.run(replace(job, action=job.action.with_leg(leg)))
+        assert (outcome.succeeded, outcome.message) == (False, "The hypervisor does not want to.")
+        assert copies(bench) == ([] if repeated else [NEW])
+
+    on(first, die)
+    on(Bench(tmp_path, first.machine), refuse_once)
 
 
 def test_one_whose_image_is_deleted_ends_with_that_and_leaves_nothing(tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def test_an_abandoned_action_does_not_reopen_over_a_newer_request(desk: Desk) ->
     later = desk.newest_action()
     spoil(desk, "actions", "verb", "teleport", later.id)
     desk.write(lost_hosts.call_down, make.HOST, desk.now, forced=False)
-    assert [one.state for one in desk.actions()[:2]] == [ActionState.OPEN, ActionState.ABANDONED]
+    assert [one.state for one in desk.actions()[:2]] == [ActionState.OPEN, ActionState.FAILED]
 
 
 def test_a_guest_with_newer_work_is_not_called_deleted(desk: Desk) -> None:

@@ -14,6 +14,8 @@ from kilonova.conductor.hosts import forgotten, lost_hosts
 from kilonova.conductor.watch import offload
 from kilonova.db.readers import actions as read_actions
 from kilonova.db.readers import images as read_images
+from kilonova.db.readers import notifications as read_notifications
+from kilonova.db.writers import notifications as write_notifications
 from kilonova.db.writers.instances import reservations
 from kilonova.networks.addresses import host_network
 from kilonova.objects.action import Action
@@ -129,18 +131,29 @@ def test_a_deleted_image_is_told_to_who_makes_it(desk: Shelf) -> None:
 
 
 @pytest.mark.parametrize("returns", [True, False], ids=["the host is taken back", "the host is given up"])
-def test_an_interrupted_action_that_does_not_continue_leaves_no_image(desk: Shelf, returns: bool) -> None:
-    """Found by seed 18 of `make simulate`."""
+@pytest.mark.parametrize("meanwhile", [Verb.STOP, Verb.RESET_STATE, Verb.DELETE])
+def test_an_interrupted_action_that_does_not_continue_has_failed_and_leaves_no_image(
+    desk: Shelf, returns: bool, meanwhile: Verb
+) -> None:
+    """Found by seeds 18, 237, 276 and 1333 of `make simulate`: the image stayed, the action stayed abandoned, or its
+    failure had no notification."""
     desk.active()
-    desk.begin(desk.save(Verb.CREATE_IMAGE, "i1"))
+    action = desk.save(Verb.CREATE_IMAGE, "i1")
+    desk.begin(action)
     desk.write(lost_hosts.call_down, make.HOST, desk.now, forced=True)
+    desk.set_up("h1", up=False)
+    desk.accept(meanwhile, "req-2", **({"state": "active"} if meanwhile is Verb.RESET_STATE else {}))
     if returns:
-        desk.accept(Verb.STOP, "req-stop")
         desk.write(lost_hosts.call_down, make.HOST, desk.now, forced=False)
     else:
-        desk.set_up("h1", up=False)
         desk.write(forgotten.forget, make.HOST, desk.now, heard=False)
     assert desk.statuses() == {}
+    (ended,) = (one for one in desk.actions() if one.id == action.id)
+    assert (ended.state, ended.ended_at is not None) == (ActionState.FAILED, True)
+    desk.write(write_notifications.number, True)
+    told = [one.notification for one in desk.read(read_notifications.after, 0, 100)]
+    (fault,) = (one.payload["fault"] for one in told if one.event_type == "instance.snapshot.error")
+    assert fault == ended.message
 
 
 def test_a_delete_takes_along_what_nobody_will_complete_or_need(desk: Shelf) -> None:

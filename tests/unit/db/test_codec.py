@@ -94,7 +94,14 @@ def _raw(connection: sa.Connection, table: sa.Table) -> list[dict[str, Any]]:
     return [dict(row) for row in found.mappings()]
 
 
-ADDED = (', "retried": false', ', "read": null', ', "physical": ""', ', "cancel": null', ', "former": null')
+ADDED = (
+    ', "retried": false',
+    ', "read": null',
+    ', "repeated": false',
+    ', "physical": ""',
+    ', "cancel": null',
+    ', "former": null',
+)
 """Fields that later versions store; earlier ones ignore them."""
 
 

@@ -106,3 +106,11 @@ def test_the_guests_state_is_the_last_that_its_host_reported() -> None:
 )
 def test_a_host_is_touched_until_its_legs_are_undone(legs: Legs, expected: tuple[HostName, ...]) -> None:
     assert touched(legs) == expected
+
+
+def test_a_leg_is_repeated_when_another_attempt_had_it_and_stays_so() -> None:
+    first, again = AttemptId("t1"), AttemptId("t2")
+    (leg,) = one_leg(A, "shelve")
+    handed = leg.under(first)
+    assert [handed.repeated, handed.under(first).repeated] == [False, False]  # the host did not receive the reply
+    assert [handed.under(again).repeated, handed.under(again).under(again).repeated] == [True, True]

@@ -60,7 +60,7 @@ def _items(
             if instance is None:
                 passed_over.append(action.id)
                 continue
-            handed = action.with_leg(replace(action.leg, attempt=attempt))
+            handed = action.with_leg(action.leg.under(attempt))
             bookkeeping = replace(action.bookkeeping, former=None)
             item = WorkItem(replace(handed, bookkeeping=bookkeeping), instance)
             size = len(FETCH.reply_form.dump_json(Fetched((item,), ())))

@@ -22,7 +22,6 @@ from kilonova.db.readers import instances as read_instances
 from kilonova.db.readers import tombstones as read_tombstones
 from kilonova.db.readers.hosts import COMPUTE
 from kilonova.db.transaction import Transaction
-from kilonova.db.writers import actions as write_actions
 from kilonova.db.writers import aggregates as write_aggregates
 from kilonova.db.writers import contests as write_contests
 from kilonova.db.writers import hosts as write_hosts
@@ -32,7 +31,7 @@ from kilonova.db.writers import tombstones as write_tombstones
 from kilonova.objects.ids import HostName, InstanceId
 from kilonova.objects.instance import Fault, Instance
 from kilonova.objects.service import Service
-from kilonova.objects.states import ActionState, PowerState, VmState
+from kilonova.objects.states import PowerState, VmState
 from kilonova.rpcapi.api_to_conductor_admin import Forgotten
 from kilonova.rpcapi.host_to_conductor import Copies, CopiesRemoved, ListCopies
 
@@ -63,9 +62,6 @@ def forget(tx: Transaction, host: HostName, now: datetime, *, heard: bool) -> Fo
     working = (action.instance_id for action in read_actions.open_of_host(tx, host))
     everything = sorted({*there, *working})
     deleted = lost_hosts.forget(tx, host, now, f"Host {host} was given up by an operator.")
-    for action in read_actions.abandoned(tx, host):
-        write_actions.end(tx, action.id, now, ActionState.FAILED, f"Host {host} was given up by an operator.")
-        images.forget_unfinished(tx, action, now)
     lost = sum(_bury(tx, host, id_, now) for id_ in everything)
     (service,) = read_hosts.list_services(tx, host=host, binary=COMPUTE)
     write_tombstones.forget(tx, host, known.epoch, now)

@@ -163,11 +163,11 @@ def deletes_of_living(snapshot: Snapshot, host: HostName) -> list[Action]:
 
 
 def abandoned(snapshot: Snapshot, host: HostName) -> list[Action]:
-    """Actions that were abandoned in a leg of the host, of instances that are not deleted."""
+    """Actions that were abandoned in a leg of the host, the oldest first; their instances may be deleted."""
     query = sa.select(actions).join(instances, instances.c.id == actions.c.instance_id)
     query = query.where(
-        actions.c.state == sa.literal_column("'abandoned'"), actions.c.host == host, instances.c.deleted_at.is_(None)
-    )
+        actions.c.state == sa.literal_column("'abandoned'"), actions.c.host == host, instances.c.purged_at.is_(None)
+    ).order_by(actions.c.started_at, actions.c.id)
     return list(known_actions(snapshot.execute(query).mappings()))
 
 
