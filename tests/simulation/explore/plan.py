@@ -139,11 +139,11 @@ class Plan:
     small: bool = False
     narrow: bool = False
 
-    def phases(self) -> tuple[list[Step], list[Step]]:
-        """The steps that come together, and those that come when the faults of the others have ended.  Their times
-        count from the begin of their phase."""
-        aimed = [one for one in self.steps if one.what in AIMED]
-        return [one for one in self.steps if one.what not in AIMED], aimed
+    def phases(self) -> tuple[list[Step], ...]:
+        """The steps that come together, and each aimed trap, which comes when the faults of the others have ended.
+        The times count from the begin of a phase."""
+        aimed = [[one] for one in self.steps if one.what in AIMED]
+        return [one for one in self.steps if one.what not in AIMED], *aimed
 
     def only(self, numbers: Collection[int]) -> "Plan":
         """The same plan with these steps only."""
@@ -159,7 +159,7 @@ def plan_of(seed: int) -> Plan:
     found += _drawn(random, traps, TRAPS_AT_LEAST)
     found.sort(key=lambda one: one[0])
     rotated = [AIMED[(AIMED_OF_A_PLAN * seed + n) % len(AIMED)] for n in range(AIMED_OF_A_PLAN)]
-    found += [(n * LONGEST_S / 2, kind, 0, 0) for n, kind in enumerate(rotated)]
+    found += [(0.0, kind, 0, 0) for kind in rotated]
     steps = tuple(Step(number, at_s, what, random.getrandbits(48), slot, who)
              for number, (at_s, what, slot, who) in enumerate(found))  # fmt: skip
     conductors = random.choice((1, 2, 2, 3))
