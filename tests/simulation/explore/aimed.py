@@ -200,18 +200,19 @@ async def _alive_and_given_up(scene: Scene, random: Random, slot: int) -> None:
 
 
 async def _without_an_answer(scene: Scene, random: Random, slot: int) -> None:
-    """The hypervisor does not answer for one guest until after the action's deadline: from the begin, or at the end of
-    what must be undone then."""
+    """The hypervisor does not answer for one guest until after the action's deadline: first from the begin, then at the
+    end of what must be undone."""
     target = Target(scene, random, slot)
     if await target.there() is None:
         return
-    verb, calls, time_s = random.choice((("pause", CHANGES, 420), ("rescue", frozenset({"power_on"}), 940)))
-    with aim(target, Aim("has no answer", only=calls, times=FOREVER)):
+    for verb, calls, time_s in (("pause", CHANGES, 420), ("rescue", frozenset({"power_on"}), 940)):
         scene.note(f"the hypervisor does not answer for server {slot} for {time_s} s")
-        await target.ask(verb)
-        ended = await scene.cloud.until(lambda: not target.busy, within_s=time_s, every_s=5)
+        with aim(target, Aim("has no answer", only=calls, times=FOREVER)):
+            await target.ask(verb)
+            ended = await scene.cloud.until(lambda: not target.busy, within_s=time_s, every_s=5)
         if not ended and verb == "pause":
             scene.cloud.defects.append(f"The pause of server {target.server} is open {time_s} s after its request.")
+            return
 
 
 async def _adopted(scene: Scene, random: Random, slot: int) -> None:

@@ -263,7 +263,7 @@ def a_failure_keeps_the_power(truth: Truth) -> Iterator[str]:
                 yield from _is_off(truth, change, at_s)
 
 
-RESTARTED = (Verb.RESIZE,)
+RESTARTED = (Verb.RESIZE, Verb.RESCUE)
 """Their undo itself starts a guest that they have shut down."""
 UNDONE = (Verb.RESIZE, Verb.CREATE_IMAGE, Verb.CREATE_BACKUP, Verb.SHELVE, Verb.RESCUE)
 
