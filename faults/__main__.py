@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`python -m faults [--box | --fleet | --only NAME,...] [--quick]`: make each fault on private daemons, and print what
-the service did.
+"""`python -m faults [--box | --fleet | --many | --only NAME,...] [--quick]`: make each fault on private daemons, and
+print what the service did.
 
-A whole run of the faults of a box is kept in docs/faults.md, one of those of a fleet in docs/fleet-faults.md.  Exit
-status 0 when every row was measured, 1 when one is missing; a missed bound is printed as missed and does not fail the
-run.
+A whole run of the faults of a box is kept in docs/faults.md, one of those of a fleet in docs/fleet-faults.md, one of
+those with many guests, which only `--many` runs, in docs/frozen-guests.md.  Exit status 0 when every row was measured,
+1 when one is missing; a missed bound is printed as missed and does not fail the run.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench.run import Bench
-from faults import absent, daemon, disks, edge, fleet, guests
+from faults import absent, daemon, disks, edge, fleet, guests, many
 from faults.table import Row, markdown, samples, text
 from lab.common import TOP, end_processes, processes_naming
 
@@ -43,8 +43,10 @@ FLEET: Mapping[str, Callable[[Bench], Row]] = {
     "fleet-nats": fleet.nats,
     "fleet-postgres": fleet.postgres,
 }
-ROWS = {**BOX, **FLEET}
-PAGES = {"docs/faults.md": BOX, "docs/fleet-faults.md": FLEET}
+MANY: Mapping[str, Callable[[Bench], Row]] = {"qemus-frozen": many.many_frozen}
+USUAL = {**BOX, **FLEET}
+ROWS = {**USUAL, **MANY}
+PAGES = {"docs/faults.md": BOX, "docs/fleet-faults.md": FLEET, "docs/frozen-guests.md": MANY}
 
 
 def measure(name: str, *, quick: bool) -> Row:
@@ -81,8 +83,11 @@ def main() -> int:
     """See the module."""
     parser = argparse.ArgumentParser(prog="make faults", description="Make faults, and print what the service does.")
     parser.add_argument("--only", default="", metavar="NAME,...", help=f"of {', '.join(ROWS)}; nothing is kept")
-    parser.add_argument("--box", action="store_const", dest="rows", const=BOX, default=ROWS, help="those of a box")
+    parser.add_argument("--box", action="store_const", dest="rows", const=BOX, default=USUAL, help="those of a box")
     parser.add_argument("--fleet", action="store_const", dest="rows", const=FLEET, help="those of a fleet")
+    parser.add_argument(
+        "--many", action="store_const", dest="rows", const=MANY, help="100 guests: 16 GiB of memory, 20 minutes"
+    )
     parser.add_argument("--quick", action="store_true", help="fewer samples, guests and restarts; nothing is kept")
     arguments = parser.parse_args()
     names = [name for name in arguments.only.split(",") if name] or list(arguments.rows)

@@ -84,18 +84,18 @@ class Scene:
     def image(self) -> str:
         return self.box.upload("guest", IMAGE.read_bytes(), "qcow2")
 
-    def create(self, image: str, name: str = "guest", web: Web | None = None) -> str:
-        body = {"server": {"name": name, "imageRef": image, "flavorRef": FLAVOR, "networks": "auto"}}
+    def create(self, image: str, name: str = "guest", web: Web | None = None, flavor: str = FLAVOR) -> str:
+        body = {"server": {"name": name, "imageRef": image, "flavorRef": flavor, "networks": "auto"}}
         return (web or self.box.web).expect(202, "POST", SERVERS, body).json()["server"]["id"]
 
     def show(self, server: str, web: Web | None = None) -> dict[str, Any] | None:
         answer = (web or self.box.web)("GET", f"{SERVERS}/{server}")
         return answer.json()["server"] if answer.status == 200 else None
 
-    def active(self, *servers: str) -> None:
+    def active(self, *servers: str, within_s: float = 90) -> None:
         """Wait until all are; raises CannotMeasure."""
         for server in servers:
-            wait_for(lambda one=server: self._is_active(one), 90, f"ACTIVE of {server}")
+            wait_for(lambda one=server: self._is_active(one), within_s, f"ACTIVE of {server}")
 
     def _is_active(self, server: str) -> bool:
         shown = self.show(server) or {}

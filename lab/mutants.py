@@ -26,6 +26,7 @@ from lab.mutants_of_consoles import MUTANTS_OF_CONSOLES
 from lab.mutants_of_crashes import MUTANTS_OF_CRASHES
 from lab.mutants_of_disks import MUTANTS_OF_DISKS
 from lab.mutants_of_edge import MUTANTS_OF_EDGE
+from lab.mutants_of_frozen_guests import MUTANTS_OF_FROZEN_GUESTS
 from lab.mutants_of_gone import MUTANTS_OF_GONE
 from lab.mutants_of_hosts import MUTANTS_OF_HOSTS
 from lab.mutants_of_images import MUTANTS_OF_IMAGES
@@ -60,6 +61,7 @@ MUTANTS: Sequence[Mutant] = (
     *MUTANTS_OF_EDGE,
     *MUTANTS_OF_CONDUCTORS,
     *MUTANTS_OF_CONSOLES,
+    *MUTANTS_OF_FROZEN_GUESTS,
     *MUTANTS_OF_GONE,
     *MUTANTS_OF_HOSTS,
     *MUTANTS_OF_IMAGES,

@@ -70,6 +70,21 @@ MUTANTS_OF_ACTIONS: Sequence[Mutant] = (
         "    return None",
     ),
     one(
+        "the end of an interrupted resize before another verb",
+        "tests/unit/conductor/test_resize.py::test_an_interrupted_resize_keeps_its_server_until_it_ends",
+        "conductor/engine/accept.py",
+        "instance.has_interrupted_resize and",
+        "False and",
+    ),
+    one(
+        "the start of a guest that a failed shelving has powered off",
+        "tests/unit/conductor/test_power_verbs.py"
+        "::test_a_guest_that_a_failed_shelving_or_rescue_has_powered_off_is_started",
+        "conductor/verbs/start_after_boot.py",
+        " and not action.is_cancelled and not failed:",
+        " and not action.is_cancelled:",
+    ),
+    one(
         "an abandoned action that goes on",
         TRUTH + "::test_an_operator_who_calls_a_host_down_ends_the_wait_and_one_who_takes_it_back_gets_the_truth",
         "conductor/hosts/lost_hosts.py",
@@ -80,7 +95,7 @@ MUTANTS_OF_ACTIONS: Sequence[Mutant] = (
         "the look after what was open at boot",
         BOOT,
         REPORTS,
-        "    resume_after(tx, action, new_id, now)\n",
+        "    resume_after(tx, action, instance, new_id, now)\n",
         "",
     ),
     one(

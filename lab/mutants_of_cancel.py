@@ -44,8 +44,8 @@ MUTANTS_OF_CANCEL: Sequence[Mutant] = (
         "a guest that a cancelled action has powered off is started",
         STEPS,
         "conductor/verbs/start_after_boot.py",
-        " and not action.is_cancelled:\n",
-        ":\n",
+        " and not action.is_cancelled and not failed:\n",
+        " and not failed:\n",
     ),
     one(
         "a cancelled action is no failure of the server",

@@ -28,7 +28,7 @@ def test_pictures(visit: Visit, world: World) -> None:
     server_id = world.server(
         "web-1", tags=["blue", "front"], metadata={"role": "front"}, description="The first of two", key_name="laptop"
     )
-    world.server("web-2", tags=["green", "front"])
+    second = world.server("web-2", tags=["green", "front"])
     stopped = world.server("database")
     world.box.act(stopped, {"os-stop": None})
     world.box.wait_status(stopped, "SHUTOFF")
@@ -44,6 +44,7 @@ def test_pictures(visit: Visit, world: World) -> None:
     person.open(f"/images/{world.image_id}")
     expect(person.page.get_by_role("heading", level=1)).to_be_visible()
     take(person, "image")
+    world.box.act(second, {"os-stop": None})  # an action in progress, which can be cancelled
     for path in others(person):
         person.open(path)
         expect(person.page.get_by_role("heading", level=1)).to_be_visible()
@@ -56,6 +57,8 @@ def prepare(world: World) -> None:
     world.post("/compute/v2.1/os-keypairs", {"keypair": {"name": "laptop"}}, 201)
     for name, policy in (("databases", "soft-anti-affinity"), ("web", "soft-affinity")):
         world.post("/compute/v2.1/os-server-groups", {"server_group": {"name": name, "policy": policy}}, 200)
+    for name in ("operators", "web-team"):
+        world.post("/identity/v3/groups", {"group": {"name": name, "description": f"Members of {name}"}})
 
 
 def servers(person: Person) -> None:

@@ -187,6 +187,26 @@ def test_all_actions_appear_as_they_happen_and_say_why_there_was_no_host(admin: 
     expect(placement).to_contain_text("RamFilter refused 1")
 
 
+def test_a_request_leads_to_the_actions_of_all_its_servers(admin: Person, world: World) -> None:
+    server_id = world.server(name := world.name("twin"), min_count=2)
+    world.server(other := world.name("other"))
+    admin.open(f"/servers/{server_id}/actions")
+    request = admin.page.get_by_role("link", name="req-")
+    request.click()
+    row = admin.page.get_by_role("row").filter(has_text="Create")
+    expect(row.filter(has_text=name)).to_have_count(2)
+    expect(row.filter(has_text=other)).to_have_count(0)
+    assert admin.violations() == []
+    request_id = admin.page.url.partition("request_id=")[2]
+    admin.button(f"Of the request {request_id}").click()
+    expect(row.filter(has_text=other)).to_be_visible()
+    admin.open(f"/notifications?server={server_id}")
+    admin.link("instance.create.end").click()
+    admin.link(request_id).click()
+    expect(row.filter(has_text=name)).to_have_count(2)
+    expect(row.filter(has_text=other)).to_have_count(0)
+
+
 def test_a_member_reads_why_there_was_no_host_without_hosts(visit: Visit, world: World) -> None:
     world.member(world.project(world.name("project")), user := world.name("user"), "secret")
     flavor = huge(world)

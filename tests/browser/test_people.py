@@ -233,6 +233,60 @@ def test_an_application_credential_is_made_used_and_deleted(visit: Visit, ann: M
     must_log_in(robot)
 
 
+def test_a_user_in_a_group_has_its_roles_until_the_user_leaves(
+    admin: Person, visit: Visit, world: World, ann: Member
+) -> None:
+    shared, name = world.name("shared"), world.name("group")
+    world.project(shared)
+    make_group(admin, name)
+    admin.row(name).get_by_role("link").click()
+    admin.button("Add user").click()
+    field(admin, "User").select_option(label=ann.name)
+    expect(shown_command(admin)).to_contain_text(f"openstack group add user {name} {ann.name}")
+    admin.confirm("Add user")
+    expect(admin.page.get_by_role("table", name="Users in the group")).to_contain_text(ann.name)
+    admin.button("Add role").click()
+    field(admin, "Role").select_option(label="member")
+    field(admin, "Where").select_option(label=shared)
+    expect(shown_command(admin)).to_contain_text(f"openstack role add --group {name} --project {shared} member")
+    admin.confirm("Add role")
+    expect(admin.page.get_by_role("table", name="Roles of the group")).to_contain_text(shared)
+    person = visit(ann.name, FIRST)
+    person.log_in(shared)
+    admin.link(ann.name).click()
+    roles = admin.page.get_by_role("table", name="Roles of the user")
+    roles.get_by_role("link", name=f"group {name}").click()
+    admin.button(f"Remove {ann.name} from the group").click()
+    admin.confirm("Remove")
+    expect(admin.page.get_by_text("No user is in the group.")).to_be_visible()
+    must_log_in(person)
+    admin.button("Delete").click()
+    admin.confirm("Delete")
+    expect(admin.heading("User groups")).to_be_visible()
+    expect(admin.row(name)).to_have_count(0)
+
+
+def make_group(admin: Person, name: str) -> None:
+    taken = f"{name}-taken"
+    admin.open("/usergroups")
+    for each in (taken, name):
+        admin.button("Create user group").first.click()
+        fill(admin, Name=taken, Description=HOSTILE)
+        if each == name:
+            admin.confirm("Create")
+            expect(field(admin, "Name")).to_have_attribute("aria-invalid", "true")
+            fill(admin, Name=name)
+        expect(shown_command(admin)).to_contain_text(f"openstack group create --description '{HOSTILE}' {each}")
+        admin.confirm("Create")
+        expect(admin.row(each)).to_contain_text(HOSTILE)
+    admin.do(taken, "Edit")
+    fill(admin, Name=f"{taken}2")
+    admin.confirm("Save")
+    admin.do(f"{taken}2", "Delete")
+    admin.confirm("Delete")
+    expect(admin.row(f"{taken}2")).to_have_count(0)
+
+
 def test_notifications_come_by_themselves_and_lead_to_their_server(admin: Person, world: World, ann: Member) -> None:
     admin.open("/notifications")
     expect(admin.heading("Notifications")).to_be_visible()
@@ -278,12 +332,16 @@ def test_pages_of_people_are_right_for_screen_readers_and_narrow_windows(visit: 
     world.member(project_id, f"{HOSTILE}{tag}", FIRST)
     user_id = world.box.http.get("/identity/v3/users", params={"name": f"{HOSTILE}{tag}"}).json()["users"][0]["id"]
     role_id = world.box.http.get("/identity/v3/roles", params={"name": "member"}).json()["roles"][0]["id"]
+    group_id = world.post("/identity/v3/groups", {"group": {"name": f"{HOSTILE}{tag}"}})["group"]["id"]
+    assert world.box.http.put(f"/identity/v3/groups/{group_id}/users/{user_id}").status_code == 204
     newest = world.box.http.get("/ui/api/notifications", params={"limit": 1}).json()["notifications"][0]["number"]
     pages = {
         "/projects": "Projects",
         f"/projects/{project_id}": f"{HOSTILE}{tag}",
         "/users": "Users",
         f"/users/{user_id}": f"{HOSTILE}{tag}",
+        "/usergroups": "User groups",
+        f"/usergroups/{group_id}": f"{HOSTILE}{tag}",
         "/roles": "Roles",
         "/roles/assignments": "Role assignments",
         f"/roles/{role_id}": "member",

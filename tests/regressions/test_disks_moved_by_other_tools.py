@@ -183,7 +183,7 @@ def test_a_guest_that_was_renamed_is_known_by_its_id(tmp_path: Path) -> None:
 def test_a_definition_made_of_what_is_no_longer_so_is_not_written(tmp_path: Path) -> None:
     async def test(b: Bench, guest: Instance) -> None:
         assert isinstance(b.driver, LibvirtDriver)
-        seen = await b.driver.calls.read(partial(libvirt_guest.definition, instance_id=guest.id))
+        seen = await b.driver.calls.read(guest.id, partial(libvirt_guest.definition, instance_id=guest.id))
         await snapshot(b, guest)
         late = partial(libvirt_guest.define, instance_id=guest.id, render=lambda _token: "<no/>", seen=seen)
         assert await b.driver.connection.control.run(late) is None

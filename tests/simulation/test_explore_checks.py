@@ -185,6 +185,7 @@ BAD: dict[str, list[Callable[[Truth], Truth]]] = {
     "transitions_are_in_the_table": [
         change(changes=[step("deleted/", "active")]),
         change(changes=[step("resized/", "stopped", "powering-on")]),
+        change(changes=[step("error/", "active", "unrescuing")]),
     ],
     "answers_are_what_the_database_held": [change(exchanges=[replace(see("stopped", None, 3, 4), seq_before=1)])],
     "history_has_one_order": [change(exchanges=[ask("delete", 1, 2, 204), see("active", None, 3, 4)])],

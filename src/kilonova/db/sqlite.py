@@ -277,8 +277,8 @@ class SqliteDatabase:
             return job.begun
 
     def _run_one(self, connection: sa.Connection, job: _Transaction, *, alone: bool) -> None:
-        """Set the outcome of one write.  One that is `alone` in its batch needs no savepoint: a failure rolls the batch
-        back."""
+        """Set the outcome of one write.  A write that is `alone` in its batch needs no savepoint: a failure rolls the
+        batch back."""
         if not alone:
             _control(connection, "SAVEPOINT one")
         take_recorded(connection)  # of a write that was rolled back

@@ -98,6 +98,12 @@ class Action:
         return cancel is not None and cancel.refused is None
 
     @property
+    def is_let_go(self) -> bool:
+        """Whether it was cancelled and has ended for its user, while its host has not ended its work."""
+        cancel = self.bookkeeping.cancel
+        return cancel is not None and cancel.refused is None and cancel.let_go_from is not None
+
+    @property
     def current(self) -> int:
         """The index of the current leg; in an ended action, the index of the leg that ended last."""
         return current_index(self.legs)

@@ -117,6 +117,12 @@ class Instance:
     device_tags: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
+    def has_interrupted_resize(self) -> bool:
+        """Whether a resize, its confirmation or its reversion began, and an operator or a cancel has put the server
+        into ERROR before the host ended it."""
+        return self.vm_state is VmState.ERROR and self.old_flavor is not None
+
+    @property
     def is_offloaded(self) -> bool:
         """Whether it is shelved and on no host, also when an administrator has reset its state since."""
         return self.host is None and self.shelved_image is not None

@@ -247,10 +247,16 @@ def the_last_copy_stays(truth: Truth) -> Iterator[str]:
 
 
 def a_failure_keeps_the_power(truth: Truth) -> Iterator[str]:
-    """A guest that ran before an action that failed, and was undone, runs again."""
+    """A guest that ran before an action that failed, and was undone, runs again, or the end of the action also recorded
+    a start of the guest."""
     shown: dict[str, int | None] = {}
     begins: dict[str, tuple[float, int | None]] = {}
     rows: Mapping[str, str] = {row["id"]: row["message"] or "" for row in truth.actions}
+    starts = {
+        (one.instance, one.at_s)
+        for one in truth.changes
+        if one.kind == "action" and one.before is None and one.verb == Verb.START
+    }
     for change in truth.changes:
         if change.kind == "server":
             shown[change.id] = change.power
@@ -259,6 +265,7 @@ def a_failure_keeps_the_power(truth: Truth) -> Iterator[str]:
         elif change.kind == "action" and change.state in (ActionState.FAILED, ActionState.CANCELLED):
             at_s, power = begins[change.id]
             unclean = any(text in rows[change.id] for text in ("could not be removed", "was not undone"))
+            unclean |= (change.instance, change.at_s) in starts
             if change.verb in UNDONE and power == PowerState.RUNNING and not unclean:
                 yield from _is_off(truth, change, at_s)
 

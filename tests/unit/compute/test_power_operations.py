@@ -271,3 +271,28 @@ def test_a_rebuild_makes_whatever_a_failed_create_has_left_nothing_of(tmp_path: 
         assert (bench.guest_count, bench.starts) == (1, 1)
 
     play(tmp_path, body, vm_state=VmState.ERROR)
+
+
+@pytest.mark.parametrize("verb", [Verb.REBOOT, Verb.REBUILD])
+def test_a_rescue_disk_that_a_reset_has_left_is_removed(tmp_path: Path, verb: Verb) -> None:
+    async def body(bench: Bench) -> None:
+        usual = bench.instance
+        rescued(bench)
+        await succeeds(bench, Verb.RESCUE)
+        bench.instance = replace(usual, vm_state=VmState.ERROR)  # a reset of the state forgets the rescue
+        await succeeds(bench, verb)
+        assert guest(bench).rescue is None
+
+    play(tmp_path, body)
+
+
+@pytest.mark.parametrize("verb", [Verb.START, Verb.REBOOT])
+def test_a_guest_without_a_disk_is_not_defined(tmp_path: Path, verb: Verb) -> None:
+    """A create failed before its host had received it, and the server in ERROR was stopped."""
+
+    async def body(bench: Bench) -> None:
+        await bench.run(bench.job(Verb.DELETE))
+        assert "no disk" in ((await fails(bench, verb)).message or "")
+        assert bench.guest_count == 0
+
+    play(tmp_path, body)

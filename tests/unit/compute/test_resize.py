@@ -154,6 +154,18 @@ def refusing(method: str, *, after: bool, times: int = 1) -> Callable[[str, obje
     return refuse
 
 
+def test_a_replay_whose_check_is_refused_undoes_what_the_first_attempt_did(tmp_path: Path) -> None:
+    async def replay(bench: Bench) -> None:
+        bench.machine.before_call = refusing("require_own_root", after=False)
+        resize = job(bench, Verb.RESIZE, RAN)
+        repeated = resize.action.with_leg(replace(resize.action.leg, repeated=True))
+        outcome = await bench.run(replace(resize, action=repeated))
+        assert (outcome.succeeded, outcome.power) == (False, PowerState.RUNNING)
+        assert is_old(bench)
+
+    broken_off(tmp_path, Verb.RESIZE, RAN, "start.done", replay)
+
+
 CALLS = ["keep_disk", "grow_disk", "ensure_network", "define"]
 
 

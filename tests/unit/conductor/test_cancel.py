@@ -7,6 +7,7 @@ import pytest
 
 from kilonova import CODE_VERSION
 from kilonova.conductor.engine import cancel, reports
+from kilonova.conductor.hosts import lost_hosts
 from kilonova.db.writers import hosts as write_hosts
 from kilonova.objects.action import Action
 from kilonova.objects.ids import HostName
@@ -133,3 +134,20 @@ def test_work_that_a_host_of_version_1_has_begun_is_not_cancelled(desk: Cancelli
     assert desk.newest_action().bookkeeping.cancel is None
     desk.finish(build)
     assert desk.instance().vm_state is VmState.ACTIVE
+
+
+def test_a_server_that_a_cancel_has_let_go_shows_no_work_while_its_host_is_forced_down_and_taken_back(
+    desk: Cancelling,
+) -> None:
+    build = desk.building()
+    desk.cancel()
+    desk.cancel(let_go=True)
+    shown = desk.instance()
+    assert (shown.vm_state, shown.task_state) == (VmState.ERROR, None)
+    assert build.host is not None
+    for forced in (True, False):
+        desk.write(lost_hosts.call_down, build.host, desk.now, forced=forced)
+        now = desk.instance()
+        assert (now.vm_state, now.task_state, now.fault) == (VmState.ERROR, None, shown.fault)
+    desk.finish(desk.undo(), power=None)
+    assert desk.newest_action().state is ActionState.CANCELLED

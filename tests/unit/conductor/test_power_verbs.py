@@ -203,3 +203,24 @@ def test_a_disk_as_large_as_its_image_is_claimed_anew(tmp_path: Path) -> None:
     desk.accept(Verb.DELETE, "req-delete")
     ends(desk, None)
     assert desk.node().disk_gib_used == 0
+
+
+@pytest.mark.parametrize("power", [PowerState.SHUTDOWN, PowerState.NOSTATE])
+@pytest.mark.parametrize("verb", [Verb.SHELVE, Verb.RESCUE])
+def test_a_guest_that_a_failed_shelving_or_rescue_has_powered_off_is_started(
+    desk: Desk, verb: Verb, power: PowerState
+) -> None:
+    """The power state may be unknown: a later report of the guest would say that somebody has switched it off."""
+    asks(desk, verb)
+    ends(desk, power, succeeded=False)
+    assert states(desk)[1:] == (TaskState.POWERING_ON, power, PowerState.RUNNING)
+    ends(desk)
+    assert states(desk) == (VmState.ACTIVE, None, PowerState.RUNNING, PowerState.RUNNING)
+
+
+def test_a_failure_starts_no_guest_that_was_off(desk: Desk) -> None:
+    desk.observe(PowerState.SHUTDOWN, reason="crashed")
+    assert states(desk)[0::3] == (VmState.STOPPED, PowerState.RUNNING)
+    asks(desk, Verb.RESCUE)
+    ends(desk, PowerState.SHUTDOWN, succeeded=False)
+    assert states(desk)[:2] == (VmState.STOPPED, None)

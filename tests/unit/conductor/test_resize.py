@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from kilonova.base.errors import InvalidInput, InvalidState, NoValidHost
-from kilonova.conductor.hosts import host_boot
+from kilonova.conductor.hosts import host_boot, lost_hosts
 from kilonova.conductor.watch import auto_confirm
 from kilonova.db.readers import migrations as read_migrations
 from kilonova.db.readers.migrations import MigrationQuery
 from kilonova.db.writers import flavors as write_flavors
+from kilonova.db.writers import instances as write_instances
 from kilonova.objects.action import Action
 from kilonova.objects.action_params import RevertResizeParams
 from kilonova.objects.flavor import Flavor
@@ -232,10 +233,12 @@ def test_a_disk_as_large_as_its_image_can_grow_and_no_less(tmp_path: Path) -> No
 
 
 def test_a_server_with_a_resize_that_did_not_end_takes_no_other(desk: Desk) -> None:
-    """A delete failed, and an administrator said that it is active."""
+    """A delete failed; before a reset of the state was refused then, an administrator could say that it is active."""
     resized(desk)
     desk.finish(ask(desk, Verb.DELETE, "req-delete"), succeeded=False, message="stuck")
-    desk.accept(Verb.RESET_STATE, "req-reset", state="active")
+    with pytest.raises(InvalidState, match="did not end"):
+        desk.accept(Verb.RESET_STATE, "req-reset", state="active")
+    desk.write(write_instances.update, ONE, desk.now, vm_state=VmState.ACTIVE)
     with pytest.raises(InvalidState, match="did not end"):
         desk.accept(Verb.RESIZE, "req-resize-2", flavor_id="2")
     assert claimed(desk) == BOTH
@@ -263,3 +266,21 @@ def test_after_the_window_it_is_confirmed_and_not_before(desk: Desk) -> None:
     assert desk.write(auto_confirm.confirm_due, window, lambda: "n3", late) == []
     desk.finish(desk.fetch("t").items[0].action)
     assert (desk.instance().vm_state, desk.instance().id) == (VmState.ACTIVE, ONE)
+
+
+def test_an_interrupted_resize_keeps_its_server_until_it_ends(desk: Desk) -> None:
+    """Another verb would end it without its way back: the server could never be resized or reverted again."""
+    action = ask(desk, Verb.RESIZE, "req-resize", flavor_id="big")
+    desk.write(lost_hosts.call_down, make.HOST, desk.now, forced=True)
+    assert desk.instance().vm_state is VmState.ERROR
+    for verb, fields in ((Verb.REBOOT, {"type": "HARD"}), (Verb.STOP, {}), (Verb.RESET_STATE, {"state": "active"})):
+        with pytest.raises(InvalidState, match="resize that did not end"):
+            desk.accept(verb, f"req-{verb}", **fields)
+    desk.accept(Verb.LOCK, "req-lock")
+    desk.write(lost_hosts.call_down, make.HOST, desk.now, forced=False)
+    assert [desk.fetch(token).items[0].action.leg.repeated for token in ("t-req-resize", "t-next")] == [False, True]
+    desk.finish(action, attempt="t-next")
+    assert (desk.instance().vm_state, claimed(desk)) == (VmState.RESIZED, BOTH)
+    ask(desk, Verb.REVERT_RESIZE, "req-revert")
+    desk.write(lost_hosts.call_down, make.HOST, desk.now, forced=True)
+    desk.accept(Verb.DELETE, "req-delete")

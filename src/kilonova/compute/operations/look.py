@@ -23,6 +23,20 @@ async def at_disks(job: Job) -> None:
         await driver.disk_checks.check(replace(job.instance, rescue_image=None))
 
 
+async def at_disks_to_define(job: Job) -> None:
+    """Check the disks of a guest that the hypervisor does not know: after a create that failed there are none, and the
+    guest is not defined.  Raises DiskMoved, DiskUnusable, HypervisorError for a guest without a disk."""
+    driver = job.tools.driver
+    if driver.disk_checks is not None and await driver.guest_state(job.instance.id) is None:
+        await driver.disk_checks.check(job.instance)
+
+
+async def before_reboot(job: Job) -> None:
+    """Both checks above. Raises the same."""
+    await at_disks_to_define(job)
+    await at_disks(job)
+
+
 async def at_own_root(job: Job) -> None:
     """Refuse a root disk that other tools have moved: it is neither copied nor put back. Raises DiskMoved."""
     driver = job.tools.driver

@@ -27,15 +27,22 @@ async def power_off(job: Job) -> None:
         await stop.power_off(job)
 
 
+async def define_with_own_disks(job: Job) -> None:
+    """Define the guest with its own disks only.  A rescue disk has no use any more: a reset of the state leaves it."""
+    await define(job)
+    if (rescue := job.tools.driver.rescue) is not None:
+        await rescue.remove_disk(job.instance.id)
+
+
 REBOOT = Operation(
     Verb.REBOOT,
     (
         Step("shutdown", shut_down, interruptible=True),
         Step("power-off", power_off, no_return="The guest is being powered off: the reboot starts it again."),
         Step("network", plug_network),
-        Step("define", define),
+        Step("define", define_with_own_disks),
         Step("start", start),
     ),
-    look=look.at_disks,
+    look=look.before_reboot,
     after_cancel="as before; a guest that has shut itself down already is started",
 )

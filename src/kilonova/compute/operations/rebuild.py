@@ -31,7 +31,7 @@ REBUILD = Operation(
         Step("disks", replace_disk, no_return="The root disk is being replaced: its former content is lost."),
         Step("config-drive", create.make_config_drive),
         Step("network", create.plug_network),
-        Step("define", create.define),
+        Step("define", reboot.define_with_own_disks),
         Step("start", start),
     ),
     heavy=True,

@@ -30,6 +30,10 @@ from kilonova.objects.states import VERBS, ActionState, Verb
 from kilonova.rpcapi.api_to_conductor import AcceptAction
 
 CANCELLING = "the cleaning up of a cancelled action, which its host has not ended yet: it can be deleted"
+INTERRUPTED = (
+    "a resize that did not end: it continues when an operator takes the host back, and the server can be deleted"
+)
+"""Only the end of the resize removes what it keeps: after another verb the server could never be resized again."""
 
 
 def accept(
@@ -105,6 +109,8 @@ def _check(instance: Instance, request: AcceptAction, open_actions: Sequence[Act
     elif instance.host is None and not (transition.preempts or transition.immediate or transition.needs_placement):
         possible = "unshelved or deleted" if instance.is_offloaded else "deleted"
         obstacle = f"vm_state {instance.vm_state}, without a host: it can be {possible}"
+    elif instance.has_interrupted_resize and transition.respects_lock and not transition.preempts:
+        obstacle = INTERRUPTED
     elif open_actions and not transition.preempts and not transition.immediate:
         obstacle = f"task_state {instance.task_state}" if instance.task_state else CANCELLING
     if obstacle is not None:

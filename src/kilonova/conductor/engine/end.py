@@ -71,7 +71,8 @@ def _declared(ending: Ending) -> dict[str, Any]:
 def abandon(tx: Transaction, action: Action, now: datetime) -> None:
     """An operator has forced the action's host down: the server is in ERROR with this reason, and can be deleted.
 
-    Nothing else of its record changes, so that the action can continue if the host returns.
+    Nothing else of its record changes, so that the action can continue if the host returns.  A server whose cancelled
+    action has ended for its user is in ERROR already, for that reason.
     """
     instance = read_instances.get(tx, action.instance_id)
     message = (
@@ -81,6 +82,8 @@ def abandon(tx: Transaction, action: Action, now: datetime) -> None:
     bookkeeping = replace(action.bookkeeping, abandoned_in=instance.vm_state)
     write_actions.end(tx, action.id, now, ActionState.ABANDONED, message)
     write_actions.update(tx, action.id, now, bookkeeping=bookkeeping)
+    if action.is_let_go:
+        return
     values = {"vm_state": VmState.ERROR, "task_state": None, "fault": Fault(500, message, now)}
     write_instances.update(tx, instance.id, now, **values)
     outbox.updated(tx, outbox.changed(instance, values), now)
@@ -95,6 +98,8 @@ def reopen_abandoned(tx: Transaction, action: Action, now: datetime) -> bool:
     rule = VERBS[action.verb]
     deadline = now + timedelta(seconds=rule.deadline_s)
     write_actions.update(tx, action.id, now, state=ActionState.OPEN, message=None, ended_at=None, deadline=deadline)
+    if action.is_let_go:
+        return True
     values = {"vm_state": action.bookkeeping.abandoned_in, "fault": None, "task_state": rule.task_state}
     write_instances.update(tx, instance.id, now, **values)
     outbox.updated(tx, outbox.changed(instance, values), now)

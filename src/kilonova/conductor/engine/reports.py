@@ -83,7 +83,7 @@ def _finish_open(tx: Transaction, work: Work, report: Finish, new_id: NewId, now
     if work.failed_here and outcome.succeeded:
         note_success(tx, action)
     following = end_leg(tx, action, instance, outcome, now)
-    resume_after(tx, action, new_id, now)
+    resume_after(tx, action, instance, new_id, now)
     return following._replace(recorded=following.recorded and outcome.power == reported.power)
 
 

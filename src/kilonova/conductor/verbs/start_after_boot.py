@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Starting the guests that should run after their host has booted, by actions that users can list.
 
+A guest that a shelving or a rescue has powered off, before it failed, is started in the same way.
+
 An instance without an open action is started in the transaction that records the boot.  For an instance with an open
 action, the transaction that ends the action decides: an action in progress at the power failure (a snapshot, a pause, a
 confirmation) does not show whether the guest runs.
@@ -21,7 +23,7 @@ from kilonova.objects.action import Action, Bookkeeping
 from kilonova.objects.ids import ActionId, HostName
 from kilonova.objects.instance import Instance
 from kilonova.objects.leg import one_leg
-from kilonova.objects.states import RESUMED, VERBS, PowerState, Verb
+from kilonova.objects.states import RESUMED, VERBS, ActionState, PowerState, Verb, VmState
 
 DEADLINE_S = 3600.0
 """The deadline of each of these starts: libvirt can be slow after a boot, and the last start waits for all before
@@ -30,6 +32,10 @@ ORDER = timedelta(microseconds=1)
 """The time between two of these starts, so that a host gets them in the order in which the instances were made."""
 
 _OFF = (PowerState.SHUTDOWN, PowerState.CRASHED)
+_POWERED_OFF = (Verb.SHELVE, Verb.RESCUE)
+"""Verbs that power a guest off, and whose failure leaves the server as before.  (The undo of a resize starts the guest
+by itself.)"""
+_RAN = (VmState.ACTIVE, VmState.PAUSED)
 
 
 def resume_host(tx: Transaction, host: HostName, new_id: Callable[[], str], now: datetime) -> int:
@@ -45,17 +51,26 @@ def resume_host(tx: Transaction, host: HostName, new_id: Callable[[], str], now:
     return len(found)
 
 
-def resume_after(tx: Transaction, action: Action, new_id: Callable[[], str], now: datetime) -> None:
+def resume_after(tx: Transaction, action: Action, before: Instance, new_id: Callable[[], str], now: datetime) -> None:
     """Start the action's guest if it should run and is off, and the action was open while its host booted, or was
-    cancelled after it had powered the guest off."""
-    if not action.bookkeeping.open_at_boot and not action.is_cancelled:
+    cancelled or failed after it had powered the guest off.  `before`: the instance before the end of the action."""
+    failed = _has_failed(tx, action, before)
+    if not action.bookkeeping.open_at_boot and not action.is_cancelled and not failed:
         return
     host = read_instances.get_known(tx, action.instance_id)[0].host
     if host is None:
         return
     for instance in read_instances.to_run_on_host(tx, host, RESUMED, only=action.instance_id):
-        if instance.power_state in _OFF and not read_actions.open_of_instance(tx, instance.id):
+        # After a failure a guest that could not be read may be off: the start leaves a running guest as it is.
+        is_off = instance.power_state in _OFF or (failed and instance.power_state is PowerState.NOSTATE)
+        if is_off and not read_actions.open_of_instance(tx, instance.id):
             _start(tx, instance, new_id, now, host_boot=action.bookkeeping.open_at_boot)
+
+
+def _has_failed(tx: Transaction, action: Action, before: Instance) -> bool:
+    if action.verb not in _POWERED_OFF or before.vm_state not in _RAN:
+        return False
+    return read_actions.get(tx, action.id).state is ActionState.FAILED
 
 
 def _start(

@@ -196,7 +196,7 @@ class LibvirtDriver(ComputeDriver):
 
     @changes_guests
     async def remove_disks(self, instance_id: InstanceId) -> None:
-        if await self.calls.read(partial(guest.exists, instance_id=instance_id)):
+        if await self.calls.read(instance_id, partial(guest.exists, instance_id=instance_id)):
             raise HypervisorError(f"Guest {instance_id} is still defined: its disks are kept.")
         await self._disks.remove(instance_id)
 

@@ -14,7 +14,7 @@ from kilonova.virt.calls.proxy import Proxy
 from kilonova.virt.driver import DriverSettings, VirtAPI
 from kilonova.virt.libvirt.connection import opening
 from kilonova.virt.libvirt.connection.opening import OpenOptions, Registrar
-from kilonova.virt.libvirt.connection.pool import ConnectionPool, PoolContext
+from kilonova.virt.libvirt.connection.pool import ConnectionPool, PoolContext, PoolState
 
 log = structlog.get_logger(__name__)
 
@@ -24,16 +24,20 @@ HOST_WIDTH = 2
 LIVENESS_WIDTH, JOBS_WIDTH = 4, 4
 """Calls that need an answer of a guest's own process, or last in proportion to its memory; lost calls included."""
 
+REQUESTS_WIDTH = ENDS_WIDTH = 12
+"""So many guests may leave a request without an answer, or be in the middle of their end, before others wait for them.
+libvirtd executes at most 20 ordinary calls at a time (its max_workers): the rest is for calls that return."""
+
 CLOSING_THREADS = 8
 
 
 class HypervisorConnection:
-    """Five pools of sockets.
+    """Seven pools of sockets.
 
     *control* carries calls on single guests; *host* carries events and host-wide reads, so that a guest that does not
     answer never delays what concerns the whole host.  The host is in service when these two are up.  *liveness* probes
-    guests.  *jobs* carries calls that may last long, and *foreign* is for proxies of the whole binding: these two are
-    opened when they are first used.
+    guests.  The others are opened when they are first used: *requests* carries what a guest's QEMU must answer, *ends*
+    the power-offs, *jobs* calls that may last long, and *foreign* is for proxies of the whole binding.
     """
 
     def __init__(
@@ -56,10 +60,13 @@ class HypervisorConnection:
         in_process = self.uri.startswith("test:///")
         self.host = ConnectionPool("host", 1 if in_process else HOST_WIDTH, self._context, registrar)
         self.control, self.liveness, self._jobs, self._foreign = (self.host,) * 4
+        self._requests, self._ends = (self.host,) * 2
         if not in_process:
             # One request of the daemon's limit per client stays free for keepalive.
             self.control = ConnectionPool("control", settings.libvirt.max_client_requests - 1, self._context)
             self.liveness = ConnectionPool("liveness", LIVENESS_WIDTH, self._context)
+            self._requests = ConnectionPool("requests", REQUESTS_WIDTH, self._context)
+            self._ends = ConnectionPool("ends", ENDS_WIDTH, self._context)
             self._jobs = ConnectionPool("jobs", JOBS_WIDTH, self._context)
             self._foreign = ConnectionPool("foreign", 1, self._context)
         self._essential = [self.host] if in_process else [self.control, self.host]
@@ -71,7 +78,8 @@ class HypervisorConnection:
     @property
     def abandoned(self) -> int:
         """Abandoned calls on guests and the host that have not returned."""
-        return sum(pool.calls.abandoned for pool in {self.host, self.control, self.liveness, self._jobs})
+        pools = {self.host, self.control, self.liveness, self._requests, self._ends, self._jobs}
+        return sum(pool.calls.abandoned for pool in pools)
 
     def start(self, tasks: Supervisor, on_connected: Callable[[], Awaitable[None]]) -> None:
         """Open the pools and keep them open.  `on_connected` runs each time that *control* and *host* are both up
@@ -85,9 +93,23 @@ class HypervisorConnection:
         """Close all pools, within a few seconds."""
         self._in_service = None
         async with asyncio.TaskGroup() as group:
-            for pool in {self.control, self.host, self.liveness, self._jobs, self._foreign}:
+            for pool in {*self._essential, self.liveness, self._requests, self._ends, self._jobs, self._foreign}:
                 group.create_task(pool.close())
         self.threads.close()
+
+    @property
+    def requests(self) -> ConnectionPool:
+        """For calls that a guest's QEMU must answer: guests that do not answer delay one another, and no read."""
+        return self._unless_down(self._requests)
+
+    @property
+    def ends(self) -> ConnectionPool:
+        """For power-offs: libvirt gives a QEMU that does not answer ten seconds before it kills it."""
+        return self._unless_down(self._ends)
+
+    def _unless_down(self, pool: ConnectionPool) -> ConnectionPool:
+        """The pool, or *control* while only the pool is down: it may come back later than *control* after an outage."""
+        return self.control if self._started(pool).state is PoolState.DOWN else pool
 
     @property
     def jobs(self) -> ConnectionPool:

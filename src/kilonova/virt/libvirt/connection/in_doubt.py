@@ -65,10 +65,12 @@ class InDoubtCalls:
         await self.resolved(about)
         return await self._run(key, fn, about, deadline_s, pool)
 
-    async def interrupt(self, about: Hashable, fn: LibvirtCall[None], *, deadline_s: float | None = None) -> None:
+    async def interrupt(
+        self, about: Hashable, fn: LibvirtCall[None], *, deadline_s: float, pool: ConnectionPool
+    ) -> None:
         """Run `fn`, although an earlier call on the same thing has not returned: `fn` is what ends that call.  The
         thing is in doubt until both have returned."""
-        await self._run(_interrupting(about), fn, about, deadline_s, None)
+        await self._run(_interrupting(about), fn, about, deadline_s, pool)
 
     async def _run(
         self, key: Hashable, fn: LibvirtCall[T], about: Hashable, deadline_s: float | None, pool: ConnectionPool | None

@@ -30,7 +30,7 @@ class GuestDisks:
 
     async def definition(self, instance_id: InstanceId) -> Definition | None:
         """One fresh read of libvirt's definition; None when there is no domain."""
-        return await self._calls.read(partial(guest.definition, instance_id=instance_id))
+        return await self._calls.read(instance_id, partial(guest.definition, instance_id=instance_id))
 
     async def active_root(self, instance_id: InstanceId) -> Disk:
         """The root disk with its chain, each file checked.  Raises DiskMoved, DiskUnusable."""

@@ -40,7 +40,7 @@ class LibvirtDiskReplacement:
 
     @changes_guests
     async def replace_root_disk(self, instance: Instance, base: BaseImage) -> None:
-        if await self._calls.read(partial(memory.holds_disk, instance_id=instance.id)):
+        if await self._calls.read(instance.id, partial(memory.holds_disk, instance_id=instance.id)):
             raise HypervisorError(f"Guest {instance.id} is not off: its disk is kept.")
         root = self._disks.root_disk(instance.id)
         await self._disks.make_overlay(instance.id, root, base, instance.flavor.disk_gib)

@@ -85,7 +85,7 @@ class LibvirtSnapshots:
         await self._disks.blocking(instance_id, _remove, _unfinished(path), path)
 
     async def _call(self, fn: Callable[..., T], instance_id: InstanceId, **words: str) -> T:
-        return await self._calls.change("snapshot", instance_id, partial(fn, instance_id=instance_id, **words))
+        return await self._calls.change_disk("snapshot", instance_id, partial(fn, instance_id=instance_id, **words))
 
     def _path(self, instance_id: InstanceId, name: str) -> Path:
         return self._disks.directory(instance_id) / f"{PREFIX}{name}"

@@ -78,7 +78,7 @@ class LibvirtScreens:
         self._open: list[LibvirtScreen] = []
 
     async def check(self, instance_id: InstanceId) -> None:
-        await self._calls.read(partial(_with_screen, instance_id=instance_id))
+        await self._calls.read(instance_id, partial(_with_screen, instance_id=instance_id))
 
     @changes_guests
     async def open(self, instance_id: InstanceId) -> LibvirtScreen:

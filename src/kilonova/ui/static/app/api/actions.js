@@ -24,7 +24,7 @@ import { request } from "./client.js";
 
 /**
  * The newest first.  `next` is the `before` of the next page.
- * @param {{ all_projects?: 1, state?: string | null, action?: string | null, server_id?: string | null, request_id?: string, before?: string | null }} wanted
+ * @param {{ all_projects?: 1, state?: string | null, action?: string | null, server_id?: string | null, request_id?: string | null, before?: string | null }} wanted
  * @returns {Promise<{ actions: ListedAction[], next: string | null }>}
  */
 export const list = async (wanted) => (await request("ui", "GET", "/api/actions", { query: wanted })).data;

@@ -93,6 +93,7 @@ export const en = {
   "nav.aggregates": "Aggregates",
   "nav.projects": "Projects",
   "nav.users": "Users",
+  "nav.usergroups": "User groups",
   "nav.roles": "Roles",
   "nav.notifications": "Notifications",
   "nav.account": "Your account",

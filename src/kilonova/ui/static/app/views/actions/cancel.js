@@ -32,10 +32,11 @@ export function Cancel({ id, action }) {
   return html`<button type="button" class="small" disabled=${isBusy.value} aria-label=${t("actions.cancel.of", { action: name })} onClick=${run}>${t("actions.cancel")}</button>`;
 }
 
+/** @type {Record<Cancelled["result"], import("../../words/index.js").Word>} */
+const WORDS = {
+  cancelled: "actions.cancel.done", "cleaning-up": "actions.cancel.cleaning", continues: "actions.cancel.continues", ended: "actions.cancel.ended",
+};
+
 /** @param {Cancelled} one */
-function say({ action, result, message }) {
-  const detail = message ?? undefined;
-  const name = actionName(action);
-  if (result === "continues") toast("error", t("actions.cancel.continues", { action: name }), { detail });
-  else toast("ok", t(result === "ended" ? "actions.cancel.ended" : "actions.cancel.done", { action: name }), { detail });
-}
+const say = ({ action, result, message }) =>
+  toast(result === "continues" ? "error" : "ok", t(WORDS[result], { action: actionName(action) }), { detail: message ?? undefined });

@@ -19,6 +19,9 @@ export const Outcome = ({ action }) => html`<${Badge} tone=${TONES[action.state]
 /** Where the actions of a server are, also when it is deleted. @param {Listed} action */
 export const ofServer = (action) => `/actions?server_id=${action.server_id}`;
 
+/** The actions of a request, of all its servers. @param {{ id: string }} props */
+export const RequestLink = ({ id }) => html`<a class="mono" href=${link(`/actions?request_id=${encodeURIComponent(id)}`)}>${id}</a>`;
+
 /** @param {{ action: Listed }} props */
 export const ServerLink = ({ action }) =>
   action.server_deleted
@@ -43,5 +46,5 @@ export const columns = (withProject, withHost) => [
   ...(withProject ? [/** @type {import("../../parts/table.js").Column<Listed>} */ ({ key: "project", title: t("server.project"), rank: 3, cell: (row) => projectName(row.project_id) })] : []),
   ...(withHost ? [/** @type {import("../../parts/table.js").Column<Listed>} */ ({ key: "host", title: t("server.host"), rank: 3, cell: (row) => row.host ?? "" })] : []),
   { key: "message", title: t("actions.message"), rank: 4, cell: (row) => html`<span class="dim">${row.message ?? ""}</span>` },
-  { key: "request", title: t("actions.request"), rank: 4, cell: (row) => html`<span class="mono">${row.request_id}</span>` },
+  { key: "request", title: t("actions.request"), rank: 4, cell: (row) => html`<${RequestLink} id=${row.request_id} />` },
 ];

@@ -23,8 +23,8 @@ const VERBS = `create delete start stop reboot pause unpause suspend resume resc
 
 export default function ActionsPage() {
   const query = place.value.query;
-  const wanted = { state: query.get("state"), action: query.get("action"), server_id: query.get("server_id"), before: query.get("before") };
-  const all = seesAll.value || (isAdmin.value && wanted.server_id !== null);
+  const wanted = { state: query.get("state"), action: query.get("action"), server_id: query.get("server_id"), request_id: query.get("request_id"), before: query.get("before") };
+  const all = seesAll.value || (isAdmin.value && (wanted.server_id ?? wanted.request_id) !== null);
   const { value, error, read } = useWatched(() => api.list({ ...wanted, all_projects: all ? 1 : undefined }), null, [JSON.stringify(wanted), all]);
   useEffect(() => (isAdmin.value ? void everyProject.refresh() : undefined), []);
   const found = value.value;
@@ -45,7 +45,7 @@ function content(rows, all, isChosen) {
   return html`<${Empty}><h2>${t("actions.empty")}</h2><p>${t("actions.empty.text")}</p><//>`;
 }
 
-/** @param {{ wanted: { state: string | null, action: string | null, server_id: string | null }, name: string }} props */
+/** @param {{ wanted: { state: string | null, action: string | null, server_id: string | null, request_id: string | null }, name: string }} props */
 const Toolbar = ({ wanted, name }) => html`
   <div class="toolbar">
     <div class="filters" role="group" aria-label=${t("actions.outcome")}>
@@ -53,6 +53,8 @@ const Toolbar = ({ wanted, name }) => html`
         onClick=${() => setQuery({ state, before: null })}>${t(`actions.show.${state || "all"}`)}</button>`)}
       ${wanted.server_id && html`<button type="button" class="chip" aria-pressed="true" onClick=${() => setQuery({ server_id: null, before: null })}>
         ${t("actions.ofServer", { name })}<${Icon} name="close" /></button>`}
+      ${wanted.request_id && html`<button type="button" class="chip" aria-pressed="true" onClick=${() => setQuery({ request_id: null, before: null })}>
+        ${t("actions.ofRequest", { id: wanted.request_id })}<${Icon} name="close" /></button>`}
     </div>
     <select class="choice" aria-label=${t("actions.action")} value=${wanted.action ?? ""} onChange=${(/** @type {any} */ event) => setQuery({ action: event.currentTarget.value, before: null })}>
       <option value="">${t("actions.every")}</option>

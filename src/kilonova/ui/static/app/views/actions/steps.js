@@ -8,6 +8,7 @@ import { Failure, Loading } from "../../parts/page.js";
 import { useWatched } from "../../state/watched.js";
 import { duration, known, t } from "../../words/index.js";
 import { Cancel } from "./cancel.js";
+import { RequestLink } from "./columns.js";
 import { Placement } from "./why.js";
 
 /** A step has no event. */
@@ -34,7 +35,7 @@ export function Steps({ id, request, isRunning, also }) {
       ${events.length === 0 && html`<p class="dim">${t("request.noSteps")}</p>`}
       ${isRunning && html`<p><${Cancel} id=${id} action=${action} /></p>`}
       <${Placement} id=${id} request=${request} also=${also} />
-      <p class="dim"><span class="mono">${request}</span><${Copy} text=${request} label=${t("request.copy")} /></p>
+      <p class="dim"><${RequestLink} id=${request} /><${Copy} text=${request} label=${t("request.copy")} /></p>
     </div>`;
 }
 

@@ -6,6 +6,7 @@ import { Badge } from "../../parts/badge.js";
 import { Listing } from "../../parts/listing.js";
 import { link, place, setQuery } from "../../router.js";
 import { age, t, time } from "../../words/index.js";
+import { RequestLink } from "../actions/columns.js";
 import { useNotifications } from "./follow.js";
 
 /** @typedef {import("../../api/notifications.js").Notification} Notification */
@@ -52,5 +53,5 @@ const columns = () => [
   { key: "priority", title: t("notification.priority"), rank: 3, by: (row) => row.priority, cell: (row) => html`<${Badge} tone=${row.priority === "ERROR" ? "bad" : "idle"} text=${row.priority} />` },
   { key: "server", title: t("notification.server"), rank: 2, cell: (row) => serverOf(row) && html`<a class="mono" href=${link(`/servers/${serverOf(row)}`)}>${serverOf(row)}</a>` },
   { key: "publisher", title: t("notification.publisher"), rank: 3, by: (row) => row.publisher_id, cell: (row) => row.publisher_id },
-  { key: "request", title: t("notification.request"), rank: 4, cell: (row) => serverOf(row) && html`<a class="mono" href=${link(`/servers/${serverOf(row)}/actions`)}>${row.payload.request_id}</a>` },
+  { key: "request", title: t("notification.request"), rank: 4, cell: (row) => row.payload.request_id && html`<${RequestLink} id=${row.payload.request_id} />` },
 ];

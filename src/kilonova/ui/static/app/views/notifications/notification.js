@@ -9,6 +9,7 @@ import { link } from "../../router.js";
 import { projectName } from "../../state/resources.js";
 import { useWatched } from "../../state/watched.js";
 import { age, t, time } from "../../words/index.js";
+import { RequestLink } from "../actions/columns.js";
 import { serverOf } from "./list.js";
 
 /** @typedef {import("../../api/notifications.js").Notification} Notification */
@@ -51,8 +52,8 @@ function facts(found) {
   if (server) {
     rows.push([t("notification.server"), html`<a class="mono" href=${link(`/servers/${server}`)}>${server}</a>
       <a class="dim" href=${link(`/notifications?server=${server}`)}>${t("notification.of.server")}</a>`]);
-    rows.push([t("notification.request"), html`<a class="mono" href=${link(`/servers/${server}/actions`)}>${payload.request_id}</a>`]);
   }
+  if (payload.request_id) rows.push([t("notification.request"), html`<${RequestLink} id=${payload.request_id} />`]);
   if (payload.tenant_id) rows.push([t("server.project"), html`<a href=${link(`/projects/${payload.tenant_id}`)}>${projectName(payload.tenant_id)}</a>`]);
   if (payload.action_initiator_user) rows.push([t("people.user"), html`<a class="mono" href=${link(`/users/${payload.action_initiator_user}`)}>${payload.action_initiator_user}</a>`]);
   return rows;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** Dialogs that give a role to a user, and take one away. */
+/** Dialogs that give a role to a user or a group, and take one away. */
 import { useEffect } from "preact/hooks";
 import * as api from "../../api/roles.js";
 import { html } from "../../html.js";
@@ -14,7 +14,7 @@ import { assignmentWords, holderName, scopeName } from "./shared.js";
 
 /** @typedef {import("../../api/roles.js").Assignment} Assignment */
 /** @typedef {import("../../api/roles.js").Named} Named */
-/** @typedef {{ user?: Named, project?: Named, role?: Named }} Fixed what the page is about, and nobody has to choose */
+/** @typedef {{ user?: Named, group?: Named, project?: Named, role?: Named }} Fixed what the page is about, and nobody has to choose */
 
 const SYSTEM = "system";
 const DOMAIN = "domain";
@@ -27,7 +27,7 @@ export const openAssign = (fixed, changed) => openDialog(() => html`<${Assign} f
 function Assign({ fixed, changed }) {
   useEffect(() => void Promise.all([users.refresh(), roles.refresh(), everyProject.refresh()]), []);
   const form = useForm({
-    initial: { user: fixed.user?.id ?? "", where: fixed.project?.id ?? "", role: fixed.role?.id ?? "" },
+    initial: { user: (fixed.user ?? fixed.group)?.id ?? "", where: fixed.project?.id ?? "", role: fixed.role?.id ?? "" },
     check: (values) => missing(values, ["user", "where", "role"]),
     send: async (values) => {
       const assignment = read(values, fixed);
@@ -40,8 +40,8 @@ function Assign({ fixed, changed }) {
   const now = read(form.values.value, fixed);
   return html`<${FormDialog} heading=${t("assignment.add")} form=${form} submit=${t("assignment.add")}
     command=${["openstack", "role", "add", ...assignmentWords(now), now.role.name]}>
-    ${!fixed.user && html`<${Field} form=${form} name="user" type="select" label=${t("people.user")} options=${choices(users.items.value)} required focus />`}
-    ${!fixed.role && html`<${Field} form=${form} name="role" type="select" label=${t("people.role")} options=${choices(roles.items.value)} required focus=${Boolean(fixed.user)} hint=${t("assignment.implied")} />`}
+    ${!fixed.user && !fixed.group && html`<${Field} form=${form} name="user" type="select" label=${t("people.user")} options=${choices(users.items.value)} required focus />`}
+    ${!fixed.role && html`<${Field} form=${form} name="role" type="select" label=${t("people.role")} options=${choices(roles.items.value)} required focus=${Boolean(fixed.user ?? fixed.group)} hint=${t("assignment.implied")} />`}
     ${!fixed.project && html`<${Field} form=${form} name="where" type="select" label=${t("assignment.where")} required options=${[
       ...choices(everyProject.items.value), { value: DOMAIN, text: t("assignment.domain") }, { value: SYSTEM, text: t("assignment.system") },
     ]} />`}
@@ -61,7 +61,7 @@ function read({ user, where, role }, fixed) {
   const chosen = (found, id, otherwise) => found?.find((each) => each.id === id) ?? { id, name: otherwise };
   const project = fixed.project ?? chosen(everyProject.items.value, where, "PROJECT");
   return {
-    user: fixed.user ?? chosen(users.items.value, user, "USER"), role: fixed.role ?? chosen(roles.items.value, role, "ROLE"),
+    ...(fixed.group ? { group: fixed.group } : { user: fixed.user ?? chosen(users.items.value, user, "USER") }), role: fixed.role ?? chosen(roles.items.value, role, "ROLE"),
     scope: where === SYSTEM ? { system: { all: true } } : where === DOMAIN ? { domain: DEFAULT } : { project },
   };
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/** The roles of a project, of a user, or the holders of a role: a part of their pages. */
+/** The roles of a project, of a user, of a group, or the holders of a role: a part of their pages. */
 import { html } from "../../html.js";
 import { Failure } from "../../parts/page.js";
 import { Table } from "../../parts/table.js";
@@ -15,7 +15,7 @@ import { holderLink, holderName, roleLink, scopeLink, scopeName } from "./shared
  * @param {{ title: string, none: string, fixed: import("./assign.js").Fixed, load: () => Promise<Assignment[]> }} props
  */
 export function Assignments({ title, none, fixed, load }) {
-  const id = (fixed.user ?? fixed.project ?? fixed.role)?.id ?? "";
+  const id = (fixed.user ?? fixed.group ?? fixed.project ?? fixed.role)?.id ?? "";
   const { value, error, read } = useWatched(load, id);
   const changed = () => void Promise.all([read(), refreshProjects()]);
   const rows = value.value;
@@ -37,12 +37,12 @@ export const assignmentKey = ({ role, user, group, scope }) => [role.id, user?.i
  * @returns {import("../../parts/table.js").Column<Assignment>[]}
  */
 const columns = (fixed, changed) => [
-  ...(fixed.user ? [] : [holderColumn()]),
+  ...(fixed.user || fixed.group ? [] : [holderColumn()]),
   ...(fixed.role ? [] : [roleColumn()]),
-  ...(fixed.project ? [] : [whereColumn(fixed.user ? 1 : 2)]),
+  ...(fixed.project ? [] : [whereColumn(fixed.user || fixed.group ? 1 : 2)]),
   {
     key: "actions", title: t("table.actions"), rank: 1, numeric: true,
-    cell: (row) => (fixed.user && row.group ? html`<span class="dim">${holderName(row)}</span>`
+    cell: (row) => (fixed.user && row.group ? holderLink(row)
       : html`<button type="button" class="small danger" aria-label=${t("assignment.remove.of", { role: row.role.name, name: holderName(row), where: scopeName(row.scope) })}
           onClick=${() => withdraw(row, changed)}>${t("assignment.remove")}</button>`),
   },

@@ -22,7 +22,7 @@ export const holderName = ({ user, group }) => user?.name ?? t("assignment.group
 export const scopeName = (scope) => scope.project?.name ?? t(scope.system ? "assignment.system" : "assignment.domain");
 
 /** @param {Assignment} row */
-export const holderLink = (row) => (row.user ? html`<a class="name" href=${link(`/users/${row.user.id}`)}>${holderName(row)}</a>` : holderName(row));
+export const holderLink = (row) => html`<a class="name" href=${link(row.user ? `/users/${row.user.id}` : `/usergroups/${row.group?.id}`)}>${holderName(row)}</a>`;
 
 /** @param {Assignment["scope"]} scope */
 export const scopeLink = (scope) => (scope.project ? html`<a class="name" href=${link(`/projects/${scope.project.id}`)}>${scopeName(scope)}</a>` : scopeName(scope));
