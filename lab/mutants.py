@@ -35,6 +35,7 @@ from lab.mutants_of_operators import MUTANTS_OF_OPERATORS
 from lab.mutants_of_page import MUTANTS_OF_PAGE
 from lab.mutants_of_placement import MUTANTS_OF_PLACEMENT
 from lab.mutants_of_postgres import MUTANTS_OF_POSTGRES
+from lab.mutants_of_power import MUTANTS_OF_POWER
 from lab.mutants_of_purge import MUTANTS_OF_PURGE
 from lab.mutants_of_reads import MUTANTS_OF_READS
 from lab.mutants_of_record import MUTANTS_OF_RECORD
@@ -70,6 +71,7 @@ MUTANTS: Sequence[Mutant] = (
     *MUTANTS_OF_VERIFY,
     *MUTANTS_OF_VERSIONS,
     *MUTANTS_OF_POSTGRES,
+    *MUTANTS_OF_POWER,
     *MUTANTS_OF_OPERATORS,
     *MUTANTS_OF_PAGE,
     *MUTANTS_OF_PLACEMENT,

@@ -86,6 +86,8 @@ class PrivatePostgres:
         data = self.directory / "data"
         if not data.exists():
             self._create(data)
+        if self._process is None:  # (it was killed, or its machine has lost its power)
+            (data / "postmaster.pid").unlink(missing_ok=True)
         options = [word for name, value in self.settings.items() for word in ("-c", f"{name}={value}")]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
@@ -114,13 +116,13 @@ class PrivatePostgres:
     def freeze(self) -> None:
         """SIGSTOP the server and its children."""
         os.kill(self.pid, signal.SIGSTOP)  # (a stopped server makes no further child)
-        for pid in self._family():
+        for pid in self.family():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGSTOP)
 
     def thaw(self) -> None:
         """End a freeze."""
-        for pid in self._family():
+        for pid in self.family():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
 
@@ -130,7 +132,6 @@ class PrivatePostgres:
             self._kill_all()
             _ = self._process.wait(10)
             self._process = None
-            (self.directory / "data/postmaster.pid").unlink(missing_ok=True)
 
     def stop(self) -> None:
         """End the server in an orderly way (a fast shutdown), or kill it after ten seconds."""
@@ -209,7 +210,7 @@ class PrivatePostgres:
             argv = ["setpriv", f"--reuid={self._uid}", f"--regid={self._gid}", "--clear-groups", *argv]
         return [*self.within, *argv]
 
-    def _family(self) -> list[int]:
+    def family(self) -> list[int]:
         """The server and its children: those of its session."""
         if self._process is None:
             return []
@@ -228,7 +229,7 @@ class PrivatePostgres:
         """
         assert self._process is not None
         os.kill(self._process.pid, signal.SIGSTOP)  # (a stopped server makes no further child)
-        family = self._family()
+        family = self.family()
         for pid in family:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

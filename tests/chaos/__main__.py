@@ -8,13 +8,13 @@ import argparse
 import os
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 from random import SystemRandom
 
+from lab import power
 from lab.common import TOP, LabError
 from lab.progress import Terminal
 from tests.chaos.cloud import Shape
@@ -58,7 +58,8 @@ def main() -> int:
     words = parser.parse_args()
     if os.geteuid() == 0 and not words.schedule and APART not in os.environ:
         _go_apart()
-    shape = Shape(words.control, words.control, words.hosts, words.real, disks=os.environ.get(APART) == "yes")
+    can = not power.missing() if words.schedule else os.environ.get(APART) == "yes"
+    shape = Shape(words.control, words.control, words.hosts, words.real, disks=can)
     seed = SystemRandom().randrange(MOST_SEED) if words.seed is None else words.seed
     faults = schedule(seed, words.minutes * 60, shape, words.fault_pause)
     if words.schedule:
@@ -70,7 +71,7 @@ def main() -> int:
 
 def _go_apart() -> None:
     """Run again in a mount namespace, where small file systems can be mounted; without, if that cannot be had."""
-    can = shutil.which("unshare") and subprocess.run([*IN_A_NAMESPACE, "true"], check=False, timeout=30).returncode == 0
+    can = not power.missing()
     os.environ[APART] = "yes" if can else "no"
     argv = [*(IN_A_NAMESPACE if can else ()), sys.executable, "-m", "tests.chaos", *sys.argv[1:]]
     os.execvp(argv[0], argv)
@@ -87,7 +88,7 @@ def _run(options: Options, results: Path) -> int:
         f"{len(options.faults)} faults."
     )
     if not shape.disks:
-        line("No disk is filled: that needs root and mount namespaces.")
+        line(f"No machine with files is switched off and no disk is filled: {power.missing()}.")
     results.mkdir(parents=True, exist_ok=True)
     (results / "schedule.txt").write_text("\n".join(map(str, options.faults)) + "\n")
     # Short, because of sockets; not in the clone, because QEMU's user may have no access there.

@@ -17,16 +17,22 @@ from kilonova.virt.fake.durable import DIRECTORY, guests_in
 from lab.cloud import free_port
 from lab.libvirtd import PrivateLibvirtd
 from lab.postgres import PrivatePostgres
+from lab.power import PoweredDisk
 from tests.chaos.driver import LOG
 from tests.chaos.relay import Network
 from tests.contract.buses import NatsServer, nats_server
 from tests.crashes.victim import Programs, Victim
 from tests.live.box import CloudClient, wait_for
-from tests.live.other_clock import CLOCK_FILE, set_ahead
+from tests.live.other_boot import new_boot
+from tests.live.other_clock import BOOT_FILE, CLOCK_FILE, set_ahead
 
 TOP = Path(__file__).parents[2]
 START_S, COMMAND_S = 90.0, 60.0
-POSTGRES_DISK_MIB, HOST_DISK_MIB = 700, 128
+DISKS_MIB: Mapping[str, int] = {
+    "PostgreSQL": 700, "api1": 2000, "conductor1": 128, "host1": 128, "host2": 512, "real1": 24_000
+}  # fmt: skip
+"""The size of each file system that loses its power, or that is filled."""
+TO_FILL = "host1"
 
 CONFIG = """\
 [DEFAULT]
@@ -36,6 +42,7 @@ transport_url = nats://127.0.0.1:{bus}
 compute_driver = {driver}
 report_interval = 1
 service_down_time = 8
+running_deleted_instance_poll_interval = 5
 action_poll_interval = 5
 shutdown_timeout = 3
 cpu_allocation_ratio = 16
@@ -68,7 +75,8 @@ port = {port}
 
 @dataclass(frozen=True)
 class Shape:
-    """How many processes of each kind.  `disks`: the states of one host and of PostgreSQL lie on small file systems."""
+    """How many processes of each kind.  `disks`: PostgreSQL and one process of each kind have file systems of their
+    own (see DISKS_MIB)."""
 
     apis: int = 2
     conductors: int = 2
@@ -98,8 +106,8 @@ class Cloud:
     libvirtds: dict[str, PrivateLibvirtd] = field(default_factory=dict[str, PrivateLibvirtd])
     clients: dict[str, CloudClient] = field(default_factory=dict[str, CloudClient])
     """The administrator, at each API process without a relay."""
-    disks: dict[str, Path] = field(default_factory=dict[str, Path])
-    """Small file systems, by the name of what lies on them."""
+    disks: dict[str, PoweredDisk] = field(default_factory=dict[str, PoweredDisk])
+    """File systems by the name of what lies on them."""
     stack: ExitStack = field(default_factory=ExitStack)
 
     def start(self) -> None:
@@ -122,6 +130,8 @@ class Cloud:
             victim.start()
         for victim in self.victims.values():
             wait_for(lambda one=victim: one.is_ready(), within_s=START_S, why=victim.last_words)
+        for disk in self.disks.values():
+            disk.sync()  # (databases are created without it)
         clouds = self.directory / "clouds.yaml"
         run_kilonova("bootstrap", "--config-file", self._config("api1"), "--clouds-file", clouds)
         for client in self.clients.values():
@@ -178,20 +188,17 @@ class Cloud:
     # -- parts -------------------------------------------------------------------------------------------
 
     def _engines(self) -> None:
-        self.postgres = PrivatePostgres(self._disk("postgres", self.directory / "pg", POSTGRES_DISK_MIB))
+        self.postgres = PrivatePostgres(self._disk("PostgreSQL", self.directory / "pg"))
         self.stack.callback(self.postgres.stop)
         self.postgres.start()
         self.nats: NatsServer = self.stack.enter_context(nats_server())
 
-    def _disk(self, name: str, directory: Path, mib: int) -> Path:
-        """The directory, on a file system of its own if the run has those."""
-        if not self.shape.disks:
-            return directory
-        directory.mkdir(mode=0o711)
-        words = ["mount", "-t", "tmpfs", "-o", f"size={mib}m,mode=711", "kilonova-chaos", str(directory)]
-        subprocess.run(words, check=True, timeout=30)
-        self.stack.callback(subprocess.run, ["umount", "-l", str(directory)], check=False, timeout=30)
-        self.disks[name] = directory
+    def _disk(self, name: str, directory: Path) -> Path:
+        """The directory, on a file system of its own if the run has those and this one is among them."""
+        if self.shape.disks and name in DISKS_MIB:
+            disk = self.disks[name] = PoweredDisk(directory, DISKS_MIB[name])
+            self.stack.callback(disk.remove)
+            disk.mount()
         return directory
 
     def _programs(self, name: str) -> Programs:
@@ -208,8 +215,8 @@ class Cloud:
     def _add(self, programs: Mapping[str, Programs], role: str, name: str, more: str = "", uri: str = "") -> Victim:
         driver = "libvirt.LibvirtDriver" if uri else "tests.chaos.driver.ChaosDriver"
         state, bus = self._state(name), self.network.relay(f"{name} to NATS", lambda: int(self.nats.url.split(":")[2]))
-        if name == "host1":
-            self._disk(name, state, HOST_DISK_MIB)
+        if not uri:
+            self._disk(name, state)
         text = CONFIG.format(name=name, state=state, bus=bus, driver=driver, uri=uri)
         if role != "compute":
             database = self.network.relay(f"{name} to PostgreSQL", lambda: self.postgres.port)
@@ -217,20 +224,21 @@ class Cloud:
             text = f"[database]\nconnection = {url}\n{text}"
         self._config(name).write_text(text + more)
         self._config(name).chmod(0o600)
-        clock = self.directory / f"{name}.clock"
-        set_ahead(clock, 0)
+        set_ahead(self.clock_of(name), 0)
+        new_boot(self.boot_of(name))
         made = Victim(role, programs[role], ["--config-file", str(self._config(name))], self.directory / "logs", name)
-        made.environment = {CLOCK_FILE: str(clock)}
+        made.environment = {CLOCK_FILE: str(self.clock_of(name)), BOOT_FILE: str(self.boot_of(name))}
         self.victims[name] = made
         return made
 
     def _put_machine(self, name: str) -> None:
-        """The machine of a fake driver is not on the host's disk: QEMU's memory is not either."""
-        machine = self.machines[name] = self.directory / f"machine-{name}"
-        machine.mkdir()
+        """The machine of a fake driver is not on a disk that is filled: QEMU's memory is not either."""
         state = self._state(name)
-        state.mkdir(exist_ok=True)
-        (state / DIRECTORY).symlink_to(machine)
+        machine = self.machines[name] = self.directory / f"machine-{name}" if name == TO_FILL else state / DIRECTORY
+        machine.mkdir(parents=True)
+        if name == TO_FILL:
+            state.mkdir(exist_ok=True)
+            (state / DIRECTORY).symlink_to(machine)
 
     def _add_api(self, programs: Mapping[str, Programs], name: str) -> None:
         port = free_port()
@@ -240,8 +248,11 @@ class Cloud:
         self.stack.callback(self.clients[name].http.close)
 
     def _add_real(self, programs: Mapping[str, Programs], name: str) -> None:
-        daemon = PrivateLibvirtd(self.directory / f"v{name[-1]}", hostname=name)
+        directory = self._disk(name, self.directory / f"v{name[-1]}")
+        daemon = PrivateLibvirtd(directory, hostname=name)
         daemon.start()
+        (directory / "state").mkdir(mode=0o711)
+        self._state(name).symlink_to(directory / "state")
         self.stack.callback(daemon.stop)
         self.libvirtds[name] = daemon
         self._add(programs, "compute", name, uri=daemon.uri)
@@ -251,6 +262,10 @@ class Cloud:
     def clock_of(self, name: str) -> Path:
         """The file that the clock of a process follows."""
         return self.directory / f"{name}.clock"
+
+    def boot_of(self, name: str) -> Path:
+        """The file with the boot id of the machine of a process."""
+        return self.directory / f"{name}.boot"
 
     def restart_ended(self) -> list[str]:
         """Start what does not run.  Names of the processes of Kilonova that did not."""

@@ -7,17 +7,21 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from tests.chaos import schedule as kinds
 from tests.chaos.cloud import Cloud
+from tests.chaos.operators import Operator
+from tests.chaos.power import switch_off, switch_on
 from tests.chaos.schedule import Fault
 from tests.live.other_clock import set_ahead
 
 End = Callable[[], object]
+LONGEST_END_S = 300.0
+"""How long the end of a fault may take."""
 
 
 @dataclass
@@ -28,10 +32,14 @@ class Faults:
     faults: Sequence[Fault]
     begun: float
     """When the run began (time.monotonic)."""
+    operator: Callable[[], Operator]
+    """Makes one."""
     made: list[Fault] = field(default_factory=list[Fault])
     ended: list[str] = field(default_factory=list[str])
     broken: list[str] = field(default_factory=list[str])
     _killed: set[str] = field(default_factory=set[str])
+    _lanes: dict[str, threading.Lock] = field(default_factory=dict[str, threading.Lock])
+    _threads: list[threading.Thread] = field(default_factory=list[threading.Thread])
     _stop: threading.Event = field(default_factory=threading.Event)
 
     def start(self) -> None:
@@ -44,10 +52,8 @@ class Faults:
 
     def rest(self) -> None:
         """Wait for the end of the last fault, and start what has ended by itself."""
-        last_s = max((fault.end_s for fault in self.made), default=0.0)
-        time.sleep(max(0.0, self.begun + last_s - time.monotonic()))
-        while self._killed:
-            time.sleep(0.05)
+        for thread in self._threads:
+            thread.join(LONGEST_END_S)
         self.watch()
 
     def watch(self) -> None:
@@ -64,26 +70,38 @@ class Faults:
                     return
                 self.watch()
             self.made.append(fault)
-            threading.Thread(target=self._one, args=(fault,), name=str(fault), daemon=True).start()
+            thread = threading.Thread(target=self._one, args=(fault,), name=str(fault), daemon=True)
+            self._threads.append(thread)
+            thread.start()
 
     def _one(self, fault: Fault) -> None:
-        key = fault.target if fault.kind == kinds.KILL else str(fault)
-        self._killed.add(key)
+        key = fault.target if fault.kind in kinds.ENDING else str(fault)
+        with ExitStack() as lanes:  # (a fault may last longer than planned)
+            for lane in kinds.lanes_of(fault):
+                lanes.enter_context(self._lanes.setdefault(lane, threading.Lock()))
+            self._killed.add(key)
+            lanes.callback(self._killed.discard, key)
+            self._carry_out(fault)
+
+    def _carry_out(self, fault: Fault) -> None:
         try:
-            end = MAKERS[fault.kind](self.cloud, fault)
+            end = self._make(fault)
             time.sleep(max(0.0, self.begun + fault.end_s - time.monotonic()))
             end()
         except Exception:
             self.broken.append(f"{fault} could not be made: {traceback.format_exc()[-600:]}")
-        finally:
-            self._killed.discard(key)
+
+    def _make(self, fault: Fault) -> End:
+        if fault.kind in OF_OPERATORS:
+            return OF_OPERATORS[fault.kind](self.operator(), fault.target)
+        return MAKERS[fault.kind](self.cloud, fault)
 
 
 def _kill(cloud: Cloud, fault: Fault) -> End:
     if fault.target == "NATS":
         cloud.nats.stop()
         return cloud.nats.start
-    if fault.target == "PostgreSQL":
+    if fault.target == kinds.POSTGRESQL:
         cloud.postgres.kill()
         return cloud.postgres.start
     if fault.target.startswith("libvirtd"):
@@ -99,7 +117,7 @@ def _freeze(cloud: Cloud, fault: Fault) -> End:
     if fault.target == "NATS":
         cloud.nats.signal(signal.SIGSTOP)
         return partial(cloud.nats.signal, signal.SIGCONT)
-    if fault.target == "PostgreSQL":
+    if fault.target == kinds.POSTGRESQL:
         cloud.postgres.freeze()
         return cloud.postgres.thaw
     if fault.target.startswith("libvirtd"):
@@ -137,12 +155,12 @@ def _step(cloud: Cloud, fault: Fault) -> End:
 
 
 def _fill(cloud: Cloud, fault: Fault) -> End:
-    filler = cloud.disks[fault.target] / "filler"
+    filler = cloud.disks[fault.target].directory / "filler"
     _take_all(filler)
 
     def end() -> None:
         filler.unlink()
-        if fault.target == "postgres" and not cloud.postgres.lives:  # it cannot write its log
+        if fault.target == kinds.POSTGRESQL and not cloud.postgres.lives:  # it cannot write its log
             cloud.postgres.kill()
             cloud.postgres.start()
 
@@ -151,7 +169,11 @@ def _fill(cloud: Cloud, fault: Fault) -> End:
 
 def _take_all(filler: Path) -> None:
     chunk = bytes(1 << 20)
+    found = os.statvfs(filler.parent)
     with filler.open("wb", buffering=0) as file, suppress(OSError):
+        with suppress(OSError):
+            os.posix_fallocate(file.fileno(), 0, found.f_bavail * found.f_frsize)
+        file.seek(0, os.SEEK_END)
         while file.write(chunk) == len(chunk):
             """Until nothing is free."""
         while file.write(b"\0"):
@@ -175,6 +197,11 @@ def _freeze_guest(cloud: Cloud, fault: Fault) -> End:
     return (lambda: None) if pid is None else _stopped(pid)
 
 
+def _power(cloud: Cloud, fault: Fault) -> End:
+    switch_off(cloud, fault.target)
+    return partial(switch_on, cloud, fault.target)
+
+
 MAKERS: Mapping[str, Callable[[Cloud, Fault], End]] = {
     kinds.KILL: _kill,
     kinds.FREEZE: _freeze,
@@ -185,5 +212,12 @@ MAKERS: Mapping[str, Callable[[Cloud, Fault], End]] = {
     kinds.FILL: _fill,
     kinds.KILL_GUEST: _kill_guest,
     kinds.FREEZE_GUEST: _freeze_guest,
+    kinds.POWER: _power,
 }
 """Each begins a fault and returns what ends it."""
+OF_OPERATORS: Mapping[str, Callable[[Operator, str], End]] = {
+    kinds.DISABLE: Operator.disable,
+    kinds.FORCE: Operator.force_down,
+    kinds.GIVE_UP: Operator.give_up,
+}
+"""The same, by operators."""

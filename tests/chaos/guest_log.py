@@ -2,12 +2,20 @@
 """Reads what the hosts of a chaos run wrote about their guests (see driver)."""
 
 import json
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from kilonova.objects.ids import InstanceId
 from tests.simulation.explore.ledger import Ledger
+
+
+def note_power_lost(path: Path, host: str) -> None:
+    """No guest lives on the machine of the host any more."""
+    line = json.dumps({"at": time.monotonic(), "host": host, "what": "all", "guests": []})
+    with path.open("a") as log:
+        log.write(f"{line}\n")
 
 
 def ledger_of(path: Path) -> Ledger:

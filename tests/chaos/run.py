@@ -18,6 +18,7 @@ from tests.chaos.clients import Client, Sessions
 from tests.chaos.cloud import Cloud, Shape, until
 from tests.chaos.faults import Faults
 from tests.chaos.guest_log import ledger_of
+from tests.chaos.operators import Operator
 from tests.chaos.records import Records, Watch
 from tests.chaos.report import Report
 from tests.chaos.schedule import STEP, Fault
@@ -25,12 +26,14 @@ from tests.crashes.view import differences
 from tests.live.box import GUEST_IMAGE, wait_for
 from tests.simulation.explore.truth import Guest, Truth
 
-SERVE_S, SETTLE_S, GONE_S, VERIFY_S = 120.0, 900.0, 300.0, 90.0
+SERVE_S, SETTLE_S, GONE_S, VERIFY_S = 240.0, 900.0, 300.0, 90.0
 SERVERS = "/compute/v2.1/servers"
 REAL_ZONE, FAKE_ZONE = "real", "nova"
 REAL_EACH = 4
 """One client of so many has its servers on the hosts with libvirt, where each costs much more."""
 REAL_SLOWER = 3.0
+OPERATORS = 1000
+"""The number of the first operator; each is an administrator (see Client)."""
 UUID = "????????-????-????-????-????????????"
 """A pattern of file names."""
 
@@ -72,12 +75,12 @@ class Run:
         wait_for(cloud.serves, within_s=SERVE_S)
         self.records = Records(cloud.sql_url)
         self.records.begin()
-        sessions, images = self._prepare()
+        self.sessions, images = self._prepare()
         self.begun = time.monotonic()
-        self.faults = Faults(cloud, options.faults, self.begun)
+        self.faults = Faults(cloud, options.faults, self.begun, self._operator)
         self.watch = Watch(cloud, self.records, self.begun)
         for number in range(options.clients):
-            self.clients.append(self._client(number, sessions, images))
+            self.clients.append(self._client(number, self.sessions, images))
         self._live()
         rest_s = self._rest()
         seen = self._seen()
@@ -116,6 +119,13 @@ class Run:
         zone = REAL_ZONE if real else FAKE_ZONE
         return Client(number, sessions, [images[int(real)]], zone, random, self.begun, pause_s)
 
+    def _operator(self) -> Operator:
+        """A new one, with a history of its own."""
+        number = OPERATORS + 4 * len(self.clients)
+        client = Client(number, self.sessions, [], "", Random(number), self.begun, 0.0)
+        self.clients.append(client)
+        return Operator(self.cloud, client)
+
     # -- meanwhile ---------------------------------------------------------------------------------------
 
     def _live(self) -> None:
@@ -143,15 +153,17 @@ class Run:
         self.faults.rest()
         ended = time.monotonic()
         self.cloud.restart_ended()
-        if not until(self._serves, SERVE_S):
+        operator = self._operator()
+        if not until(lambda: self._serves(operator), SERVE_S, 2.0):
             self.defects.append(f"The fleet does not serve {SERVE_S:.0f} s after the last fault.")
         if not until(self._is_quiet, SETTLE_S):
             rows = self.records.open_actions()
             self.defects += [f"The {row['verb']} of {row['instance_id']} on {row['host']} is open." for row in rows]
         return time.monotonic() - ended
 
-    def _serves(self) -> bool:
+    def _serves(self, operator: Operator) -> bool:
         self.say(self._progress("waiting until it serves"))
+        operator.take_back()
         return self.cloud.serves()
 
     def _is_quiet(self) -> bool:
@@ -229,10 +241,12 @@ class Run:
                 self.defects.append(f"Server {row['id']} cannot be deleted: {reply.text}")
         for row in self.records.rows("SELECT id FROM images"):
             http.delete(f"/image/v2/images/{row['id']}")
-        left: list[str] = []
+        left, operator = list[str](), self._operator()
 
         def nothing() -> bool:
             self.say(self._progress("everything is deleted"))
+            for server in operator.finish_starts():
+                http.delete(f"{SERVERS}/{server}")
             left[:] = self._left()
             return not left
 

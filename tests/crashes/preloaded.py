@@ -16,7 +16,7 @@ import traceback
 from collections.abc import Iterable
 from pathlib import Path
 
-from tests.live.other_clock import CLOCK_FILE, follow
+from tests.live.other_clock import BOOT_FILE, CLOCK_FILE, follow
 
 ROOMS = {
     "compute": ("compute", "virt.fake", "rpc", "rpcapi", "images", "objects"),
@@ -57,6 +57,10 @@ def become(program: str, words: list[str], environment: dict[str, str], log: str
     os.environ.update(environment)
     if CLOCK_FILE in environment:
         follow(Path(environment[CLOCK_FILE]))
+    if program == "compute" and BOOT_FILE in environment:
+        from tests.live.other_boot import follow_boot
+
+        follow_boot(Path(environment[BOOT_FILE]))
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     for descriptor in (1, 2):
         os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND), descriptor)

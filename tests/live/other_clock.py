@@ -16,6 +16,8 @@ from kilonova.base.clock import SystemClock
 AHEAD = struct.Struct("d")
 CLOCK_FILE = "KILONOVA_TEST_CLOCK"
 """The environment variable with the path of the file that a process's clock follows."""
+BOOT_FILE = "KILONOVA_TEST_BOOT"
+"""The environment variable with the path of the file that has its boot id (see other_boot)."""
 
 
 def shift(seconds: float) -> None:

@@ -15,12 +15,24 @@ import pytest
 from kilonova.objects.states import PowerState
 from tests.chaos.checks import Seen, broken, verdict
 from tests.chaos.cloud import Cloud, Shape
-from tests.chaos.faults import MAKERS, Faults
+from tests.chaos.faults import MAKERS, OF_OPERATORS, Faults
 from tests.chaos.guest_log import ledger
+from tests.chaos.operators import Operator
 from tests.chaos.records import Records, Sight, Watch
 from tests.chaos.relay import Network
 from tests.chaos.report import Report, requests
-from tests.chaos.schedule import KILL, LONGEST_S, STEP, Fault, schedule, targets
+from tests.chaos.schedule import (
+    ENDING,
+    GIVE_UP,
+    GIVEN_UP_S,
+    KILL,
+    LONGEST_S,
+    STEP,
+    Fault,
+    lanes_of,
+    schedule,
+    targets,
+)
 from tests.crashes.victim import TOP, Programs, Victim
 from tests.live.box import wait_for
 from tests.live.other_clock import set_ahead
@@ -41,12 +53,13 @@ def test_a_schedule_follows_from_its_seed_and_has_every_kind_and_target() -> Non
     assert {(fault.kind, fault.target) for fault in found} == {
         (k, one) for k, ones in targets(ALL).items() for one in ones
     }
-    assert targets(ALL).keys() == MAKERS.keys()
-    assert all(0 < fault.lasts_s <= LONGEST_S and fault.end_s < 3600 for fault in found)
+    assert targets(ALL).keys() == {*MAKERS, *OF_OPERATORS}
+    assert all(0 < fault.lasts_s <= LONGEST_S and fault.end_s < 3600 for fault in found if fault.kind != GIVE_UP)
+    assert all(fault.lasts_s > GIVEN_UP_S for fault in found if fault.kind == GIVE_UP)
     last: dict[str, float] = {}
-    for fault in (one for one in found if one.kind == KILL):
-        assert fault.at_s > last.get(fault.target, 0)
-        last[fault.target] = fault.end_s
+    for fault in (one for one in found if one.kind in ENDING):
+        assert all(fault.at_s > last.get(lane, 0) for lane in lanes_of(fault))
+        last |= dict.fromkeys(lanes_of(fault), fault.end_s)
     assert not [one for one in schedule(1, 3600, Shape(), 2.0) if "real" in one.target or "fill" in one.kind]
 
 
@@ -150,6 +163,10 @@ def test_a_real_guest_on_two_hosts_is_seen(tmp_path: Path) -> None:
         assert len(watch.twice) == 1
 
 
+def no_operator() -> Operator:
+    raise AssertionError
+
+
 class Ended(Victim):
     """A process that has ended."""
 
@@ -163,7 +180,7 @@ def test_a_process_that_ended_by_itself_is_noted_and_started(tmp_path: Path) -> 
     with closing(Cloud(tmp_path, Shape())) as cloud, closing(Programs("compute")) as programs:
         victim = cloud.victims["host1"] = Ended("compute", programs, [], tmp_path, "host1")
         victim.log.write_text("its last words\n")
-        faults = Faults(cloud, [], 0.0)
+        faults = Faults(cloud, [], 0.0, no_operator)
         faults.watch()
         assert (victim.starts, len(faults.ended)) == (1, 1)
         assert "its last words" in faults.ended[0]

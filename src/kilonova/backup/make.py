@@ -12,7 +12,8 @@ from kilonova import __version__
 from kilonova.backup.archive import DATABASE, FORM, IMAGES, KEYS, Header, Progress, Writer
 from kilonova.base.clock import Clock
 from kilonova.base.errors import DatabaseUnreadable, StateError
-from kilonova.db.copies import copy_database, forget_images, fsync_directory
+from kilonova.base.files import rename_file
+from kilonova.db.copies import copy_database, forget_images
 from kilonova.db.inspect import image_sizes, inspect
 
 
@@ -57,8 +58,7 @@ def make_backup(
             header = Header(FORM, __version__, _revision(database), clock.now().isoformat(), host, images)
             files = {DATABASE: database, **{name: state / name for name in KEYS if (state / name).exists()}}
             made = _write(part, files, {image: state / IMAGES / image for image in wanted}, header, clock, begin)
-            part.rename(target)
-            fsync_directory(target.parent)
+            rename_file(part, target)
             return made
     except (OSError, DatabaseUnreadable, tarfile.TarError) as exc:
         raise StateError(f"The backup of {state} could not be made: {exc}.") from exc

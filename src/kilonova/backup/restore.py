@@ -32,9 +32,9 @@ from kilonova.backup.archive import (
 )
 from kilonova.base import sightings
 from kilonova.base.errors import StateError
+from kilonova.base.files import fsync_directory
 from kilonova.compute import seeds
 from kilonova.db import reserve
-from kilonova.db.copies import fsync_directory
 from kilonova.db.inspect import inspect
 from kilonova.db.migrate import HEAD
 

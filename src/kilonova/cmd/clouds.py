@@ -2,12 +2,12 @@
 """The clouds.yaml that OpenStack clients read: a new file, or a new entry in a file that has other clouds."""
 
 import os
-import tempfile
 import textwrap
 from pathlib import Path
 from typing import Any
 
 from kilonova.base.errors import StateError
+from kilonova.base.files import replace_file
 
 FORGOTTEN = "<the password that was shown at the first start>"
 NAME = "kilonova"
@@ -53,7 +53,7 @@ def write(path: Path, url: str, password: str | None) -> None:
     try:
         text = _with_ours(path, before := _read(path), url, password)
         if text != before:
-            _replace(path.resolve(), text)
+            replace_file(path.resolve(), text.encode())
     except OSError as exc:
         raise StateError(f"{path} cannot be written: {exc.strerror}.") from exc
 
@@ -121,16 +121,3 @@ def _loads(text: str) -> Any:
         return yaml.safe_load(text)
     except yaml.YAMLError:
         return None
-
-
-def _replace(path: Path, text: str) -> None:
-    """Replace the file atomically."""
-    descriptor, part = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            os.fchmod(descriptor, 0o600)
-            file.write(text)
-        os.replace(part, path)
-    except BaseException:
-        os.unlink(part)
-        raise

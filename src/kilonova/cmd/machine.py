@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kilonova.base.errors import StateError
+from kilonova.base.files import replace_file
 
 LIMIT_S = 120.0
 
@@ -131,13 +132,8 @@ def _make_directory(path: Path, mode: int, uid: int, gid: int) -> None:
 
 
 def _write(path: Path, text: str, mode: int, gid: int) -> None:
-    """Replace the file atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.new")
-    part.write_text(text, encoding="utf-8")
-    part.chmod(mode)
-    os.chown(part, -1, gid)
-    part.rename(path)
+    replace_file(path, text.encode(), mode=mode, gid=gid)
 
 
 def _chown(paths: Sequence[Path], uid: int, gid: int) -> None:

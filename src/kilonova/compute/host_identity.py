@@ -7,13 +7,13 @@ kilonova.cmd.common) distinguish a copy with the same name on another machine or
 """
 
 import json
-import os
 import uuid
 from pathlib import Path
 from typing import Any, cast
 
 from kilonova.base.clock import Clock
 from kilonova.base.errors import StateError
+from kilonova.base.files import replace_file
 from kilonova.compute.session import HostIdentity
 from kilonova.objects.ids import HostName
 
@@ -71,10 +71,5 @@ def parse(path: Path, text: str) -> tuple[str, str | None]:
 
 
 def _write(path: Path, node_id: str, host: str) -> None:
-    """Write the file completely or not at all, also across a power failure."""
-    part = path.with_suffix(".new")
-    with part.open("w") as file:
-        file.write(json.dumps({"node_id": node_id, "host": host}) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    part.rename(path)
+    text = json.dumps({"node_id": node_id, "host": host}) + "\n"
+    replace_file(path, text.encode(), mode=0o644)

@@ -19,7 +19,7 @@ import structlog
 
 from kilonova.base.clock import Clock
 from kilonova.base.errors import ImageUnacceptable, ImageUnavailable
-from kilonova.base.files import make_directory, make_file, open_plain
+from kilonova.base.files import make_directory, make_file, open_plain, publish
 from kilonova.base.locks import KeyedLocks
 from kilonova.base.threads import Opening, Workers
 from kilonova.compute.local_images import ImageFetch, ImageSource
@@ -247,12 +247,7 @@ def _sync(out: BinaryIO) -> None:
 
 def _install(part: Path, path: Path) -> None:
     part.chmod(0o644)
-    part.rename(path)
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    publish(part, path)
 
 
 def _discard(part: Path) -> None:

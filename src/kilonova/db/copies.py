@@ -10,6 +10,7 @@ from pathlib import Path
 import structlog
 
 from kilonova.base.errors import DatabaseUnreadable
+from kilonova.base.files import rename_file
 
 log = structlog.get_logger(__name__)
 
@@ -58,8 +59,7 @@ def copy_before_upgrade(path: Path, revision: str, now: datetime) -> Path:
         part = kept.with_name(f".{kept.name}.part")
         part.unlink(missing_ok=True)
         copy_database(path, part)
-        part.rename(kept)
-        fsync_directory(path.parent)
+        rename_file(part, kept)
     for old in copies_of(path)[:-KEPT]:
         old.unlink(missing_ok=True)
     return kept
@@ -82,12 +82,3 @@ def remove_old(path: Path, age: timedelta, now: datetime) -> None:
     for copy in copies_older_than(path, age, now):
         copy.unlink(missing_ok=True)
         log.info("an old copy of the database was removed", copy=str(copy))
-
-
-def fsync_directory(path: Path) -> None:
-    """Put the entries of the directory on stable storage.  Blocks; raises OSError."""
-    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -16,6 +16,7 @@ import structlog
 
 from kilonova.base.clock import Clock
 from kilonova.base.errors import DatabaseUnavailable
+from kilonova.base.files import rename_file
 from kilonova.base.threads import Workers
 from kilonova.db.engine import Database
 
@@ -83,7 +84,7 @@ def _make_file(path: Path) -> None:
     try:
         os.posix_fallocate(handle, 0, FILE_BYTES)
         os.fsync(handle)
-        part.rename(path)
+        rename_file(part, path)
     finally:
         os.close(handle)
         part.unlink(missing_ok=True)

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from kilonova.base.clock import Clock
 from kilonova.base.errors import NotFound, StorageFull, TooLarge
-from kilonova.base.files import fsync_directory, make_directory, replace_file
+from kilonova.base.files import fsync_directory, make_directory, rename_file, replace_file
 from kilonova.base.sightings import FILE, Sightings
 from kilonova.base.threads import Lock, Workers
 from kilonova.images.inspect import inspect
@@ -234,8 +234,7 @@ class _Part:
         with self._lock:
             if self._dropped:
                 return
-            self._path.rename(final)
-            fsync_directory(final.parent)
+            rename_file(self._path, final)
 
     def drop(self) -> None:
         """Remove the partial file; after `finish` there is nothing to remove."""
@@ -248,7 +247,7 @@ class _Part:
 
     def _open(self) -> int:
         if self._fd is None:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_directory(self._path.parent, 0o700)
             self._fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         return self._fd
 

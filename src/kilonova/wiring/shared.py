@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from kilonova.base.clock import Clock
 from kilonova.base.errors import ConfigError, StateError
 from kilonova.base.failpoints import Failpoints
+from kilonova.base.files import replace_file
 from kilonova.base.health import Check
 from kilonova.base.metrics import Metrics
 from kilonova.base.tasks import Supervisor
@@ -227,10 +228,7 @@ def token_secret(state: Path, clock: Clock) -> bytes:
     path = state / "token.key"
     try:
         if not path.exists():
-            part = path.with_suffix(".new")
-            part.touch(mode=0o600)
-            part.write_text(clock.new_secret(SECRET_BYTES))
-            part.rename(path)
+            replace_file(path, clock.new_secret(SECRET_BYTES).encode())
         return path.read_bytes()
     except OSError as exc:
         raise StateError(f"The token key {path} cannot be used: {exc.strerror}.") from exc

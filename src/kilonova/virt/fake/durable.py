@@ -2,8 +2,8 @@
 """A fake driver whose machine outlives the process: its guests run on while the service is away, as those of libvirt.
 
 The machine is a directory with one file per guest, which has the guest's parts after each call that changed them.  A
-process that is killed finds the guests as its last complete call left them.  After a loss of power the files may be
-incomplete: nothing is synced.
+process that is killed finds the guests as its last complete call left them; so does one after a loss of power, as with
+a real hypervisor, whose disks and definitions are on stable storage when a call returns.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from kilonova.base.files import make_directory
+from kilonova.base.files import make_directory, remove_files, replace_file
 from kilonova.base.tasks import Supervisor
 from kilonova.objects.ids import InstanceId
 from kilonova.virt.driver import DriverSettings, VirtAPI
@@ -39,6 +39,23 @@ def _guest(text: bytes) -> FakeGuest:
     return FakeGuest(**{part.name: getattr(parts, part.name) for part in fields(FakeParts)})
 
 
+def lose_power(directory: Path) -> None:
+    """The machine in this directory has lost its power: its guests are off.  The function blocks."""
+    machine = FakeHypervisor(guests=dict(guests_in(directory)))
+    machine.lose_power()
+    for instance_id, guest in machine.guests.items():
+        _save(directory, instance_id, guest)
+
+
+def _save(directory: Path, instance_id: InstanceId, guest: FakeGuest | None) -> None:
+    """The guest as it is, on stable storage; None: nothing of it is left."""
+    path = directory / f"{instance_id}.json"
+    if guest is None:
+        remove_files((path,))
+    else:
+        replace_file(path, _form().dump_json(guest))
+
+
 class DurableFakeDriver(FakeDriver):
     """The driver of a FakeHypervisor in the state directory."""
 
@@ -53,11 +70,4 @@ class DurableFakeDriver(FakeDriver):
 
     def _save(self, instance_id: InstanceId) -> None:
         """Replace the file at once; it is small, and the call that changed the guest waits for it."""
-        path = self._directory / f"{instance_id}.json"
-        guest = self.hypervisor.guests.get(instance_id)
-        if guest is None:
-            path.unlink(missing_ok=True)
-            return
-        unfinished = path.with_suffix(".unfinished")
-        unfinished.write_bytes(_form().dump_json(guest))
-        unfinished.rename(path)
+        _save(self._directory, instance_id, self.hypervisor.guests.get(instance_id))

@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 
 from kilonova.base.errors import DiskUnusable
-from kilonova.base.files import open_plain, replace_file
+from kilonova.base.files import open_plain, remove_files, replace_file
 from kilonova.objects.ids import InstanceId
 from kilonova.virt.libvirt.disks.qcow2 import Header, read_header
 from kilonova.virt.libvirt.domain.active import Definition, layers_above
@@ -60,7 +60,7 @@ class Records:
 
     def forget(self, instance_id: InstanceId) -> None:
         """Remove the record: the guest has no disk."""
-        self._path(instance_id).unlink(missing_ok=True)
+        remove_files((self._path(instance_id),))
 
 
 class Chains:

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 from kilonova.base.errors import HypervisorError, HypervisorUnavailable
-from kilonova.base.files import fsync_directory, make_directory, make_file, open_plain
+from kilonova.base.files import fsync_directory, make_directory, make_file, open_plain, publish, remove_files
 from kilonova.base.threads import Workers
 from kilonova.base.tools import Files, run_limited
 from kilonova.objects.ids import InstanceId
@@ -179,10 +179,8 @@ class Disks:
         owner = owner_of_files(self._uri)
         make_directory(self.root)
         directory = self.directory(instance_id)
-        if make_directory(directory):
-            if owner is not None:
-                os.chown(directory, owner.uid, owner.gid)
-            fsync_directory(self.root)
+        if make_directory(directory) and owner is not None:
+            os.chown(directory, owner.uid, owner.gid)  # (its first file puts that on stable storage)
         return directory
 
     def write_config_drive(self, instance_id: InstanceId, iso: bytes) -> None:
@@ -201,13 +199,11 @@ class Disks:
             if owner is not None:
                 os.fchown(file.fileno(), owner.uid, owner.gid)
             os.fchmod(file.fileno(), 0o600)
-            os.fsync(file.fileno())
-        unfinished.rename(path)
-        fsync_directory(path.parent)
+        publish(unfinished, path)
 
     async def remove_file(self, instance_id: InstanceId, path: Path) -> None:
         """Remove one file of the guest."""
-        await self.blocking(instance_id, path.unlink, True)
+        await self.blocking(instance_id, remove_files, (path,))
 
     async def remove(self, instance_id: InstanceId) -> None:
         """No file of the guest exists."""

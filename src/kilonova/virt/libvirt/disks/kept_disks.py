@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from kilonova.base.errors import HypervisorError
-from kilonova.base.files import fsync_directory, make_file
+from kilonova.base.files import make_file, remove_files, rename_file
 from kilonova.base.tools import Files, run_limited
 from kilonova.objects.ids import InstanceId
 from kilonova.virt.libvirt.disks import chains
@@ -86,15 +86,12 @@ class KeptDisks:
         await self._disks.blocking(instance_id, self._restore, instance_id, tag)
 
     def _restore(self, instance_id: InstanceId, tag: str) -> None:
-        directory = self._disks.directory(instance_id)
         with contextlib.suppress(FileNotFoundError):
-            self._path(instance_id, tag).rename(self._disks.root_disk(instance_id))
-            fsync_directory(directory)
+            rename_file(self._path(instance_id, tag), self._disks.root_disk(instance_id))
 
     async def drop(self, instance_id: InstanceId) -> None:
         """Complete and incomplete copies."""
         await self._disks.blocking(instance_id, self._drop, instance_id)
 
     def _drop(self, instance_id: InstanceId) -> None:
-        for path in self._disks.directory(instance_id).glob(f"{KEPT}*"):
-            path.unlink(missing_ok=True)
+        remove_files(self._disks.directory(instance_id).glob(f"{KEPT}*"))

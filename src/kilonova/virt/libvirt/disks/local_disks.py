@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from kilonova.base.files import fsync_directory, make_file
+from kilonova.base.files import make_file, remove_files, rename_file
 from kilonova.base.tools import Files, run_limited
 from kilonova.objects import image_properties
 from kilonova.objects.ids import InstanceId
@@ -134,16 +134,14 @@ class LocalDiskFiles:
         await self._disks.blocking(instance_id, self._drop, instance_id)
 
     def _drop(self, instance_id: InstanceId) -> None:
-        for path in self._disks.directory(instance_id).glob(f"{KEPT}*"):
-            path.unlink(missing_ok=True)
+        remove_files(self._disks.directory(instance_id).glob(f"{KEPT}*"))
 
     async def restore(self, instance_id: InstanceId, tag: str) -> None:
         """Put the copy back, in one rename."""
         await self._disks.blocking(instance_id, self._restore, instance_id, tag)
 
     def _restore(self, instance_id: InstanceId, tag: str) -> None:
-        self.kept_path(instance_id, tag).rename(path_of(self._disks, instance_id, EPHEMERAL))
-        fsync_directory(self._disks.directory(instance_id))
+        rename_file(self.kept_path(instance_id, tag), path_of(self._disks, instance_id, EPHEMERAL))
 
 
 def _size_of(path: Path) -> int | None:

@@ -5,7 +5,6 @@ qemu-img converts a disk that no process writes to; the QEMU of a running guest 
 """
 
 import json
-import os
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
@@ -15,7 +14,7 @@ import structlog
 
 from kilonova.base.clock import Clock
 from kilonova.base.errors import DiskUnusable, HypervisorError
-from kilonova.base.files import fsync_directory, make_file, open_plain
+from kilonova.base.files import make_file, open_plain, publish, remove_files
 from kilonova.base.threads import Opening, Workers
 from kilonova.base.tools import Files, run_limited
 from kilonova.objects.ids import InstanceId
@@ -68,7 +67,7 @@ class LibvirtSnapshots:
         if not await self._copied_by_qemu(instance_id, unfinished, job, end):
             await self._disks.blocking(instance_id, make_file, unfinished)
             await self._convert(instance_id, unfinished, end - self._clock.monotonic())
-        await self._disks.blocking(instance_id, _publish, unfinished, path)
+        await self._disks.blocking(instance_id, publish, unfinished, path)
 
     async def read(self, instance_id: InstanceId, name: str) -> AsyncIterator[bytes]:
         opening = Opening(partial(open_plain, self._path(instance_id, name)))
@@ -82,7 +81,7 @@ class LibvirtSnapshots:
     async def remove(self, instance_id: InstanceId, name: str) -> None:
         path = self._path(instance_id, name)
         await self._stop(instance_id, _unfinished(path))
-        await self._disks.blocking(instance_id, _remove, _unfinished(path), path)
+        await self._disks.blocking(instance_id, remove_files, (_unfinished(path), path))
 
     async def _call(self, fn: Callable[..., T], instance_id: InstanceId, **words: str) -> T:
         return await self._calls.change_disk("snapshot", instance_id, partial(fn, instance_id=instance_id, **words))
@@ -164,17 +163,4 @@ def _unfinished(path: Path) -> Path:
 
 
 def _clear(directory: Path) -> None:
-    _remove(*directory.glob(f"{PREFIX}*"))
-
-
-def _remove(*paths: Path) -> None:
-    for path in paths:
-        path.unlink(missing_ok=True)
-
-
-def _publish(unfinished: Path, path: Path) -> None:
-    """The file may belong to QEMU's user: it is only read, and renamed inside a directory of this service."""
-    with open_plain(unfinished) as file:
-        os.fsync(file.fileno())
-    unfinished.rename(path)
-    fsync_directory(path.parent)
+    remove_files(directory.glob(f"{PREFIX}*"))

@@ -11,7 +11,7 @@ from pathlib import Path
 import libvirt
 import structlog
 
-from kilonova.base.files import make_directory
+from kilonova.base.files import replace_file
 from kilonova.virt.libvirt.xml import domain as domain_xml
 
 log = structlog.get_logger(__name__)
@@ -131,10 +131,7 @@ def read_verdict(state_path: Path) -> Verdict | None:
 
 def write_verdict(state_path: Path, verdict: Verdict) -> None:
     """Store the verdict, completely or not at all."""
-    make_directory(state_path)
-    unfinished = state_path / f"{VERDICT_FILE}.unfinished"
-    unfinished.write_text(json.dumps(asdict(verdict), indent=1), encoding="utf-8")
-    unfinished.rename(state_path / VERDICT_FILE)
+    replace_file(state_path / VERDICT_FILE, json.dumps(asdict(verdict), indent=1).encode(), mode=0o644)
 
 
 class VirtType:
