@@ -192,16 +192,14 @@ def wished(truth: Truth, change: Change) -> int | None:
 
 def a_boot_starts_what_should_run(truth: Truth) -> Iterator[str]:
     """A guest that should run, and was off only because its host was, is started when the host boots, unless a request
-    failed since, or the guest could not be read since.  What was in progress at the boot, and failed, is no excuse."""
+    failed since.  What was in progress at the boot, and failed, is no excuse, and neither is a guest that could not be
+    read."""
     begun = {change.id: change.at_s for change in truth.changes if change.kind == "action" and change.before is None}
     excused: dict[str, float] = {}
     for action in truth.actions:
         at_s = FOREVER if action["state"] == ActionState.ABANDONED else begun.get(action["id"], 0.0)
         if action["state"] in (ActionState.FAILED, ActionState.CANCELLED, ActionState.ABANDONED):
             excused[action["instance_id"]] = max(excused.get(action["instance_id"], 0.0), at_s)
-    for change in truth.changes:
-        if change.kind == "server" and change.power == PowerState.NOSTATE:
-            excused[change.id] = max(excused.get(change.id, 0.0), change.at_s)
     for row in truth.living:
         should = row["desired_power"] == PowerState.RUNNING and row["vm_state"] == VmState.STOPPED
         moments = truth.moments.get((row["host"] or "", row["id"]), ())
