@@ -56,7 +56,7 @@ DEFECTS_OF_STEPS: Sequence[Defect] = (
     ),
     defect(
         "a build continues on the disk of a guest that was undone",
-        "The process of a host ends while it undoes a build that failed: the next process starts a guest a second time, "
+        "The process of a host ends while it undoes a build that failed: the next one starts a guest a second time, "
         "on a disk that the first one has used.",
         CREATE,
         "    await remove_remains(job)\n",
