@@ -62,9 +62,9 @@ class Outcome:
 class Run:
     """One attempt in progress. The queue sets `revoked`; the run then ends before its next step. `expired` means that
     its time is up: it fails before its next step. `no_return` is the sentence of the step after which it cannot be
-    cancelled, once that step has begun. `turns` are the slots that it shares with other runs of its kind,
-    first come first served; None: it needs no slot. `read` is the last read of its guest, which gave the outcome, and
-    `is_done` what the operation says of it.
+    cancelled, once that step has begun, or may have begun in an earlier attempt. `turns` are the slots that it shares
+    with other runs of its kind, first come first served; None: it needs no slot. `read` is the last read of its guest,
+    which gave the outcome, and `is_done` what the operation says of it.
     """
 
     job: Job
