@@ -4,6 +4,10 @@ that nothing accepted is lost, that no guest runs twice, and that a shown state 
 
 They were chosen by reading the control plane, and not the checks of the simulation.  `make mutants ARGS=--simulation`
 counts how many of them it finds, and after how many seeds.
+
+A defect that changes no state is not in the list: that a guest which cannot be read after a failure counts as absent.
+Only `evacuate` and `unshelve` read whether it is absent, both remove what they have made first, and a removal that
+failed is reported as NOSTATE all the same (`Runner._power_with`).
 """
 
 from collections.abc import Sequence

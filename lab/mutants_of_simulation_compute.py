@@ -3,7 +3,7 @@
 
 from collections.abc import Sequence
 
-from lab.mutant import Defect, Edit, defect
+from lab.mutant import Defect, defect
 
 RUNNER = "compute/runner.py"
 CREATE = "compute/operations/create.py"
@@ -41,22 +41,6 @@ DEFECTS_OF_RUNS: Sequence[Defect] = (
         RUNNER,
         "await self._make_absent(run) if undo and run.operation.clean_up else None\n",
         "await self._make_absent(run) if undo and run.operation.clean_up and not run.expired else None\n",
-    ),
-    Defect(
-        "a guest that cannot be read is absent",
-        "A server whose unshelve failed leaves its host while its guest runs there.",
-        (
-            Edit(
-                RUNNER,
-                "            return PowerState.NOSTATE\n        return found[-1]\n",
-                "            return None\n        return found[-1]\n",
-            ),
-            Edit(
-                RUNNER,
-                "            return PowerState.NOSTATE\n\n    async def _until_answered",
-                "            return None\n\n    async def _until_answered",
-            ),
-        ),
     ),
 )
 

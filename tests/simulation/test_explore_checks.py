@@ -9,14 +9,16 @@ import pytest
 
 from kilonova.objects.states import PowerState
 from tests.simulation.explore import invariants, traps
+from tests.simulation.explore.aimed import AIMED as AIMED_TRAPS
 from tests.simulation.explore.history import Exchange, Shown
 from tests.simulation.explore.journal import Change
 from tests.simulation.explore.ledger import POWER_LOST, Fetching, Moment
 from tests.simulation.explore.linear import Operation, TooLarge, has_order
-from tests.simulation.explore.plan import FAULTS_AT_LEAST, TRAPS, plan_of
+from tests.simulation.explore.plan import AIMED, FAULTS_AT_LEAST, TRAPS, plan_of
 from tests.simulation.explore.server_model import explained, operations_of
 from tests.simulation.explore.shrink import shrunk
 from tests.simulation.explore.truth import Guest, Truth
+from tests.simulation.explore.weather import Aim
 
 S, HOST = "server", "h0"
 ACTIVE = Shown("active", None, 1, HOST, locked=False)
@@ -97,7 +99,7 @@ FLAVOR = {"id": "1", "vcpus": 1, "memory_mib": 512, "disk_gib": 1}
 
 
 def server(**words: Any) -> dict[str, Any]:
-    usual = {"id": S, "desired_power": 1, "shelved_image": None,
+    usual = {"id": S, "desired_power": 1, "shelved_image": None, "task_state": None,
              "project_id": "p1", "vm_state": "active", "power_state": 1, "host": HOST, "flavor": FLAVOR,
              "old_flavor": None, "new_flavor": None, "addresses": [{"address": "10.0.0.2"}]}  # fmt: skip
     return {"name": "s", "deleted_at": None, **usual, **words}
@@ -243,6 +245,8 @@ BAD: dict[str, list[Callable[[Truth], Truth]]] = {
                                   moments=moments(RAN, (0.5, PowerState.CRASHED, "crashed")))],
     "a_boot_starts_what_should_run": [
         change(servers=[server(vm_state="stopped")], moments=moments(RAN, (2.0, PowerState.SHUTDOWN, POWER_LOST))),
+        change(servers=[server(vm_state="stopped")], moments=moments(RAN, (2.5, PowerState.SHUTDOWN, POWER_LOST)),
+               actions=[action(verb="pause", state="failed")], changes=[opened("a")]),
     ],
     "a_resized_server_can_go_back": [
         change(servers=[server(vm_state="resized")]),
@@ -256,11 +260,26 @@ BAD: dict[str, list[Callable[[Truth], Truth]]] = {
     "the_last_copy_stays": [change(servers=[server(vm_state="error", host=None)], guests=[], moments=moments(RAN),
                                    tombstones=frozenset({(HOST, S)}))],
     "a_failure_keeps_the_power": [
-        change(actions=[action(verb="resize")], moments=moments(RAN, (2.5, PowerState.SHUTDOWN, "destroyed")),
-               changes=[CREATED, acted("open", None, 2, verb="resize"), acted("failed", "open", 3, verb="resize")]),
+        change(actions=[action(verb="resize")], moments=moments(RAN, (2.5, PowerState.SHUTDOWN, reason)),
+               changes=[CREATED, acted("open", None, 2, verb="resize"), acted("failed", "open", 3, verb="resize")])
+        for reason in ("destroyed", "shutdown")
     ],
     "addresses_are_on_the_host": [change(addresses=[{"host": "h1", "instance_id": S}])],
     "a_server_without_a_guest_shows_no_power": [change(guests=[])],
+    "each_process_has_its_own_epoch": [change(changes=[other("process", power=2), other("process", power=2)])],
+    "a_task_has_its_action": [change(servers=[server(task_state="spawning")])],
+    "a_failure_has_its_true_reason": [
+        change(actions=[action(state="failed", message=f"It did not begin within its deadline: {why}", legs=legs)])
+        for why, legs in (("no host was found for it.", []), ("h0 never fetched it.", [{"attempt": "t"}]))
+    ],
+    "claims_are_never_too_large": [change(changes=[other("overfull", power=9, power_before=8)])],
+    "a_failed_build_leaves_nothing": [
+        change(servers=[server(vm_state="error")], actions=[action(verb="create", state="failed")]),
+    ],
+    "a_shelved_server_has_its_disks": [
+        change(servers=[server(vm_state="shelved")], actions=[action(verb="unshelve", state="failed")], guests=[]),
+    ],
+    "no_image_waits_in_vain": [change(images=[{"id": "i", "status": "queued"}])],
     "images_are_their_files": [
         change(files=frozenset()),
         change(files=frozenset({"i", "j"})),
@@ -289,9 +308,19 @@ def test_a_plan_follows_from_its_seed_and_a_part_of_it_is_a_plan() -> None:
     assert plan != plan_of(8)
     assert len(plan.steps) >= 50 + FAULTS_AT_LEAST
     assert set(TRAPS) == set(traps.TRAPS)
+    assert (
+        set(AIMED) == set(AIMED_TRAPS) == {one.what for seed in range(len(AIMED)) for one in plan_of(seed).phases()[1]}
+    )
     part = plan.only({3, 5})
     assert [step.number for step in part.steps] == [3, 5]
     assert part.steps[0] == plan.steps[3]
+
+
+def test_an_aim_meets_the_calls_that_it_names() -> None:
+    aim = Aim("fails", skip=1, only=frozenset({"define"}), also=Aim("hangs", hang_s=3.0))
+    assert [aim.fault(call) for call in ("define", "define", "power_on", "define")] == [
+        ("hangs", 3.0), ("fails", 0.0), ("", 0.0), ("", 0.0),
+    ]  # fmt: skip
 
 
 def test_a_plan_is_shrunk_to_the_steps_that_matter() -> None:

@@ -3,10 +3,11 @@
 
 import asyncio
 from random import Random
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from kilonova.base.context import serving
 from kilonova.objects.ids import InstanceId
 from kilonova.objects.states import PowerState
 from kilonova.virt.fake.machine import FakeGuest
@@ -17,6 +18,7 @@ from tests.simulation.explore.gates import GATE, Gate
 from tests.simulation.explore.ledger import Ledger, Machine
 from tests.simulation.explore.truth import Truth
 from tests.simulation.explore.weather import Aim, Hung, Weather
+from tests.simulation.explore.work import Work
 from tests.simulation.virtual import run_virtually
 
 if TYPE_CHECKING:
@@ -31,7 +33,8 @@ HOST, GUEST = "h0", InstanceId("guest")
 )
 def test_a_call_without_an_action_and_a_call_that_is_cut_off_are_found(call: str, goes_on: bool, broken: bool) -> None:
     async def main() -> list[str]:
-        calls = Calls(HOST, Weather(Random(1)), cast("Observer", Idle(goes_on)), lambda: 0.0)
+        observer = cast("Observer", Idle(goes_on))
+        calls = Calls(HOST, Weather(Random(1)), observer, lambda: 0.0, Work(observer, lambda: 0.0, ()))
         GATE.set(Gate("host"))
         pending = asyncio.ensure_future(calls(call, GUEST))
         await asyncio.sleep(0)
@@ -78,9 +81,38 @@ def test_a_call_that_hangs_is_left_and_executed_later() -> None:
         weather = Weather(Random(1))
         weather.aims[GUEST] = Aim("hangs", hang_s=100.0)
         began = asyncio.get_running_loop().time()
-        error = await weather.of_call(GUEST)
+        error = await weather.of_call("pause", GUEST)
         assert isinstance(error, Hung)
         assert 100 <= asyncio.get_running_loop().time() - began + error.late_s < 101
         assert weather.hung == {GUEST}
 
     run_virtually(main())
+
+
+def test_work_for_an_action_that_has_ended_is_found() -> None:
+    gate = Gate("host")
+    work = Work(cast("Observer", Ended()), lambda: 7.0, {("h1", "")})
+    GATE.set(gate)
+    fetch = b'{"method": "fetch"}\n{"attempt": "t"}'
+    with serving("req"):
+        work.sends("t", ("a",))
+        work.receives(fetch, b"-no answer")
+        for _ in range(3):
+            work.begins(HOST, gate, "define", GUEST)
+        assert work.breaches == []
+        work.receives(fetch, b"+an answer")
+        for _ in range(3):
+            work.begins(HOST, gate, "define", GUEST)
+        for host, began_s in ((HOST, 6.0), (HOST, 4.0), ("h1", 4.0)):
+            work.ends(host, gate, "define", GUEST, began_s)
+    assert work.breaches == [
+        "At 7.0 s h0 begins define of guest for a superseded action.",
+        "At 5.0 s the action of guest ended while h0 was in its call define.",
+    ]
+
+
+class Ended:
+    """The record of a cloud whose action was superseded, or ended at 5 s."""
+
+    def rows(self, query: str, *_values: object) -> list[Any]:
+        return [{"request_id": "req"}] if "superseded" in query else [(5.0,)]

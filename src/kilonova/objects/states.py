@@ -114,6 +114,10 @@ class ActionState(OpenStrEnum):
     another verb was requested for the instance since (docs/adr/0011-a-deadline-is-not-an-outcome.md)."""
 
 
+FINAL = frozenset(ActionState) - {ActionState.OPEN, ActionState.ABANDONED}
+"""An action in one of these states never opens again."""
+
+
 @dataclass(frozen=True, slots=True)
 class Transition:
     """When a verb is allowed, what the instance shows meanwhile, and its state after success.

@@ -10,12 +10,12 @@ import sys
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from lab.progress import Terminal
 from tests.simulation.explore.errors import watch_log
 from tests.simulation.explore.history import History
-from tests.simulation.explore.plan import EDITS, FAULTS, TRAPS, Plan, plan_of
+from tests.simulation.explore.plan import AIMED, EDITS, FAULTS, TRAPS, Plan, plan_of
 from tests.simulation.explore.run import Result, run
 from tests.simulation.explore.shrink import shrunk
 from tests.simulation.explore.story import told
@@ -36,10 +36,13 @@ def main() -> int:
     parser.add_argument("--keep", default="", help="only these steps of the seed's plan, with commas")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--stop", action="store_true", help="stop at the first broken seed, and do not shrink it")
+    parser.add_argument("--without", default="", help="leave these seeds out, with commas")
     words = parser.parse_args()
     if words.seed is not None:
         return _one(words.seed, words.keep)
-    return _many(range(words.first, words.first + words.seeds), words.processes, stop=words.stop)
+    without = {int(seed) for seed in words.without.split(",") if seed}
+    seeds = [seed for seed in range(words.first, words.first + words.seeds) if seed not in without]
+    return _many(seeds, words.processes, stop=words.stop)
 
 
 def _one(seed: int, keep: str) -> int:
@@ -53,7 +56,7 @@ def _one(seed: int, keep: str) -> int:
     return 1 if result.broken else 0
 
 
-def _many(seeds: range, processes: int, *, stop: bool) -> int:
+def _many(seeds: Sequence[int], processes: int, *, stop: bool) -> int:
     terminal, began = Terminal(), time.monotonic()
     results: list[Result] = []
     failed: list[Result] = []
@@ -136,7 +139,7 @@ def _summary(results: Iterable[Result], took_s: float) -> list[str]:
         sum((getattr(one, name) for one in found), Counter[str]())
         for name in ("steps", "verbs", "outcomes", "troubles")
     )
-    faults, edits, traps = ({kind: steps[kind] for kind in kinds} for kinds in (FAULTS, EDITS, TRAPS))
+    faults, edits, traps = ({kind: steps[kind] for kind in kinds} for kinds in (FAULTS, EDITS, (*TRAPS, *AIMED)))
     least = min((one.actions for one in found), default=0)
     return [
         f"{len(found)} seeds in {took_s:.0f} s ({took_s / max(1, len(found)):.2f} s each), "

@@ -8,6 +8,7 @@ from kilonova.objects.ids import InstanceId
 from tests.simulation.explore.gates import GATE, Gate
 from tests.simulation.explore.journal import Observer
 from tests.simulation.explore.weather import Weather
+from tests.simulation.explore.work import Work
 
 CHANGES = frozenset(
     {
@@ -45,27 +46,33 @@ class Calls:
     """The `before_call` of one host's machine.  `breaches` are sentences, and calls that were cut off: each is a breach
     unless the process ended then."""
 
-    def __init__(self, host: str, weather: Weather, observer: Observer, now: Callable[[], float]) -> None:
-        self._host, self._weather, self._observer, self._now = host, weather, observer, now
+    def __init__(self, host: str, weather: Weather, observer: Observer, now: Callable[[], float], work: Work) -> None:
+        self._host, self._weather, self._observer, self._now, self._work = host, weather, observer, now, work
         self.breaches: list[str] = []
         self._cut_off: list[tuple[Gate, str]] = []
 
     async def __call__(self, call: str, guest: InstanceId | None) -> Exception | None:
         gate = GATE.get()
         if gate is None:
-            return await self._weather.of_call(guest)
+            return await self._weather.of_call(call, guest)
         await gate.passed()
         if guest is None or call not in CHANGES:
-            return await self._weather.of_call(guest)
+            return await self._weather.of_call(call, guest)
         if not gate.has_stood and self._observer.rows(_IDLE, guest, self._host):
             self.breaches.append(f"At {self._now():.1f} s {self._host} begins {call} of {guest}, which has no action.")
+        self._work.begins(self._host, gate, call, guest)
+        began_s, is_over = self._now(), True
         try:
-            return await self._weather.of_call(guest)
+            return await self._weather.of_call(call, guest)
         except asyncio.CancelledError:
+            is_over = False
             if call in OF_DOMAINS and not self._may_leave(gate, call, guest):
                 text = f"At {self._now():.1f} s {self._host} did not wait for its {call} of guest {guest}."
                 self._cut_off.append((gate, text))
             raise
+        finally:
+            if is_over:
+                self._work.ends(self._host, gate, call, guest, began_s)
 
     def _may_leave(self, gate: Gate, call: str, guest: InstanceId) -> bool:
         """Whether the host need not wait for the call.  A process that stood still may have lost its host."""

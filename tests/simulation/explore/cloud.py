@@ -46,6 +46,7 @@ from tests.simulation.explore.journal import Observer, put_recorded
 from tests.simulation.explore.ledger import Ledger, Machine
 from tests.simulation.explore.plan import Plan
 from tests.simulation.explore.weather import Weather
+from tests.simulation.explore.work import Work
 from tests.simulation.virtual import EPOCH, SimClock
 from tests.simulation.world import api_deps, no_findings
 
@@ -138,6 +139,7 @@ class Host:
     process: Process
     boots: int = 1
     boot: str = "boot"
+    state: str = "state"
     off: bool = False
     lost: bool = False
 
@@ -182,6 +184,8 @@ class Cloud:
         """Hosts that were given up, with the servers that were on them."""
         self.vanished: set[str] = set()
         """Guests that another tool has removed."""
+        self.work = Work(self.observer, self.clock.monotonic, self.buried)
+        self.ledger.fetched = self.work.sends
         self.api_gate = Gate("api")
         self._requests: dict[asyncio.Task[Answer], None] = {}
         """In progress, in the order of their begin.  (The order of a set would differ between two processes.)"""
@@ -233,12 +237,19 @@ class Cloud:
         host.process.start()
         return host
 
+    def add_process(self, host: Host) -> Process:
+        """Another process of the host beside the one that it has, with a state directory of its own."""
+        host.state = f"other {host.state}"
+        process = Process(host.process.name, lambda process, stack: self._host(host, process, stack), self)
+        process.start()
+        return process
+
     def _machine(self, name: str, machine_name: str) -> Host:
-        vcpus = 4 if self.small else 64
+        vcpus = 2 if self.small else 64
         machine = Machine(vcpus=vcpus, memory_mib=256 * 1024, disk_gib=4096)
         machine.name, machine.ledger = machine_name, self.ledger
         machine.changed = partial(self.ledger.enter, machine)
-        machine.before_call = calls = Calls(name, self.weather, self.observer, self.clock.monotonic)
+        machine.before_call = calls = Calls(name, self.weather, self.observer, self.clock.monotonic, self.work)
         self.calls.append(calls)
         body: Body = lambda process, stack: self._host(host, process, stack)  # noqa: E731
         host = Host(name, machine, Process(f"host-{name}", body, self))
@@ -247,7 +258,7 @@ class Cloud:
     async def _host(self, host: Host, process: Process, stack: AsyncExitStack) -> None:
         name, clock = host.name, process.clock
         bus = await stack.enter_async_context(
-            GatedBus(self.hub, self.clock, process.gate, process.is_cut_off, self.ledger.fetch)
+            GatedBus(self.hub, self.clock, process.gate, process.is_cut_off, self.ledger.fetch, self.work.receives)
         )
         manager = ComputeManager(
             HostIdentity(
@@ -255,7 +266,7 @@ class Cloud:
                 f"node-{name}",
                 f"{host.boot}-{name}-{host.boots}",
                 self.clock.new_id(),
-                f"state-{name}",
+                f"{host.state}-{name}",
                 clock.monotonic(),
             ),
             self.settings,

@@ -12,6 +12,7 @@ from tests.simulation.explore.journal import Change
 from tests.simulation.explore.ledger import POWER_LOST, Moment
 from tests.simulation.explore.truth import Truth
 
+FOREVER = float("inf")
 ENDS = {ActionState.DONE: ".end", ActionState.FAILED: ".error", ActionState.CANCELLED: ".error"}
 """The phase of the notification of each end."""
 
@@ -190,15 +191,19 @@ def wished(truth: Truth, change: Change) -> int | None:
 
 
 def a_boot_starts_what_should_run(truth: Truth) -> Iterator[str]:
-    """A guest that should run, and was off only because its host was, is started when the host boots."""
-    failed = {
-        row["instance_id"] for row in truth.actions if row["state"] in (ActionState.FAILED, ActionState.CANCELLED)
-    }
-    failed |= {row["instance_id"] for row in truth.actions if row["state"] == ActionState.ABANDONED}
+    """A guest that should run, and was off only because its host was, is started when the host boots, unless a request
+    failed since.  What was in progress at the boot, and failed, is no excuse, and neither is a guest that could not be
+    read."""
+    begun = {change.id: change.at_s for change in truth.changes if change.kind == "action" and change.before is None}
+    excused: dict[str, float] = {}
+    for action in truth.actions:
+        at_s = FOREVER if action["state"] == ActionState.ABANDONED else begun.get(action["id"], 0.0)
+        if action["state"] in (ActionState.FAILED, ActionState.CANCELLED, ActionState.ABANDONED):
+            excused[action["instance_id"]] = max(excused.get(action["instance_id"], 0.0), at_s)
     for row in truth.living:
         should = row["desired_power"] == PowerState.RUNNING and row["vm_state"] == VmState.STOPPED
         moments = truth.moments.get((row["host"] or "", row["id"]), ())
-        if should and moments and moments[-1].reason == POWER_LOST and row["id"] not in failed:
+        if should and moments and moments[-1].reason == POWER_LOST and excused.get(row["id"], -1) < moments[-1].at_s:
             yield f"Server {row['id']} should run: its host {row['host']} has booted, and did not start it."
 
 
@@ -234,7 +239,8 @@ def the_last_copy_stays(truth: Truth) -> Iterator[str]:
     for row in truth.living:
         for host, server in truth.tombstones if row["host"] is None and row["vm_state"] == VmState.ERROR else ():
             had = any(moment.power is not None for moment in truth.moments.get((host, row["id"]), ()))
-            if server == row["id"] and host not in truth.gone and had and (host, server) not in there:
+            vanished = server in truth.lost_guests
+            if server == row["id"] and host not in truth.gone and had and not vanished and (host, server) not in there:
                 yield f"The last copy of server {server} was removed from host {host}."
 
 
@@ -262,6 +268,8 @@ def a_failure_keeps_the_power(truth: Truth) -> Iterator[str]:
                 yield from _is_off(truth, change, at_s)
 
 
+RESTARTED = (Verb.RESIZE, Verb.RESCUE)
+"""Their undo itself starts a guest that they have shut down."""
 UNDONE = (Verb.RESIZE, Verb.CREATE_IMAGE, Verb.CREATE_BACKUP, Verb.SHELVE, Verb.RESCUE)
 
 
@@ -270,7 +278,8 @@ def _is_off(truth: Truth, change: Change, since_s: float) -> Iterator[str]:
         now = _at(moments, change.at_s)
         if server != change.instance or now is None or now.power is not PowerState.SHUTDOWN:
             continue
-        others = {m.reason for m in moments if since_s <= m.at_s <= change.at_s} - {"destroyed", "booted"}
+        usual = {"destroyed", "booted"} | ({"shutdown"} if change.verb in RESTARTED else set[str]())
+        others = {m.reason for m in moments if since_s <= m.at_s <= change.at_s} - usual
         was = _at(moments, since_s)
         if was is not None and was.power is PowerState.RUNNING and not others:
             yield f"The {change.verb} of {server} failed at {change.at_s:.1f} s, and left its guest on {machine} off."

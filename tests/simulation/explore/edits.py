@@ -55,12 +55,20 @@ async def force_down(scene: Scene, host: str) -> None:
         scene.cloud.defects.append(f"Host {host} was forced down, and its {', '.join(left)} is still open.")
 
 
+USUAL_QUOTA = 30
+"""Servers of a project."""
+
+
+async def change_quota(scene: Scene, servers: int) -> None:
+    """Change how many servers the project may have."""
+    await scene.cloud.request("PUT", f"{COMPUTE}/os-quota-sets/p1", {"quota_set": {"instances": servers}})
+
+
 async def _quota(scene: Scene, random: Random) -> None:
-    path = f"{COMPUTE}/os-quota-sets/p1"
     scene.note("an operator lowers a quota")
-    await scene.cloud.request("PUT", path, {"quota_set": {"instances": random.randint(0, 8)}})
+    await change_quota(scene, random.randint(0, 8))
     await asyncio.sleep(random.uniform(1, LONGEST_S / 2))
-    await scene.cloud.request("PUT", path, {"quota_set": {"instances": 30}})
+    await change_quota(scene, USUAL_QUOTA)
 
 
 async def _flavor(scene: Scene, random: Random) -> None:

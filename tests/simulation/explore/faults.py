@@ -11,6 +11,7 @@ from kilonova.objects.states import PowerState
 from tests.simulation.explore.cloud import Cloud, Host, Process
 from tests.simulation.explore.history import History
 from tests.simulation.explore.image_files import image_files
+from tests.simulation.explore.ledger import BY_ITSELF
 from tests.simulation.explore.plan import LONGEST_S
 from tests.simulation.explore.requests import Clients
 
@@ -209,7 +210,7 @@ def _dies(scene: Scene, host: Host, id_: str) -> None:
 
 def _shuts_down(scene: Scene, host: Host, id_: str) -> None:
     scene.cloud.ledger.ended[id_] += 1
-    host.machine.move(id_, PowerState.SHUTDOWN, "shutdown")
+    host.machine.move(id_, PowerState.SHUTDOWN, BY_ITSELF)
 
 
 def _freezes(scene: Scene, host: Host, id_: str) -> None:

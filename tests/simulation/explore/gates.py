@@ -12,6 +12,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from kilonova.base.errors import DatabaseUnavailable, RequestOutcomeUnknown, RpcTimeout
+from kilonova.conductor.placement.place import place
 from kilonova.db.engine import Database
 from kilonova.rpc.bus import Handler
 from kilonova.rpc.memory import MemoryBus, MemoryHub
@@ -68,7 +69,8 @@ GATE: ContextVar[Gate | None] = ContextVar("GATE", default=None)
 
 
 class GatedBus(MemoryBus):
-    """An end of the bus.  `cut_off` says of a subject that nothing comes or goes there; `sends` sees each request."""
+    """An end of the bus.  `cut_off` says of a subject that nothing comes or goes there; `sends` sees each request, and
+    `receives` each request with its answer."""
 
     def __init__(
         self,
@@ -77,9 +79,10 @@ class GatedBus(MemoryBus):
         gate: Gate,
         cut_off: Callable[[str], bool],
         sends: Callable[[bytes], None] = lambda _: None,
+        receives: Callable[[bytes, bytes], None] = lambda _request, _answer: None,
     ) -> None:
         super().__init__(hub, clock)
-        self._gate, self._is_cut_off, self._sends = gate, cut_off, sends
+        self._gate, self._is_cut_off, self._sends, self._receives = gate, cut_off, sends, receives
 
     async def request(self, subject: str, payload: bytes, timeout_s: float) -> bytes:
         await self._gate.passed()
@@ -89,6 +92,7 @@ class GatedBus(MemoryBus):
             raise RpcTimeout(f"No reply from {subject}.")
         answer = await super().request(subject, payload, timeout_s)
         await self._gate.passed()
+        self._receives(payload, answer)
         return answer
 
     async def publish(self, subject: str, payload: bytes) -> None:
@@ -127,6 +131,8 @@ class GatedDatabase:
     async def write(self, fn: Any, *args: Any, **words: Any) -> Any:
         await self._gate.passed()
         fault = self._weather.of_write()
+        if fn is place and self._weather.placing.times:
+            fault = await self._weather.of_placement() or fault
         if fault == "refused":
             raise DatabaseUnavailable("The database refuses connections. Nothing was accepted; try again later.")
         if fault == "again":

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from kilonova.compute.runner import UNDO_S
 from kilonova.objects.states import OBSERVED, VERBS, ActionState, PowerState, Verb, VmState
 from tests.simulation.explore.course import OF_THE_COURSE
+from tests.simulation.explore.outcomes import OF_OUTCOMES
 from tests.simulation.explore.server_model import explained, operations_of
 from tests.simulation.explore.truth import Guest, Row, Truth
 
@@ -254,11 +255,13 @@ def _wrong_power(row: Row, guest: Guest) -> str:
 
 def _leaves_parts(row: Row) -> bool:
     """Whether the action reports that it left parts behind (also because an operator has interrupted it for good), or
-    stopped half-way (it can be requested again)."""
+    stopped half-way (it can be requested again); also a build that failed, after which there may be a guest without a
+    disk."""
     message = row["message"] or ""
     unclean = "could not be removed" in message or "was not undone" in message
     halfway = row["state"] == ActionState.FAILED and row["verb"] in (Verb.CONFIRM_RESIZE, Verb.REVERT_RESIZE)
-    return unclean or halfway
+    unbuilt = row["state"] == ActionState.FAILED and row["verb"] == Verb.CREATE
+    return unclean or halfway or unbuilt
 
 
 def _wrong_disks(row: Row, guest: Guest) -> str:
@@ -362,6 +365,7 @@ INVARIANTS: tuple[Callable[[Truth], Iterator[str]], ...] = (
     addresses_are_those_of_servers,
     images_are_their_files,
     *OF_THE_COURSE,
+    *OF_OUTCOMES,
 )
 
 

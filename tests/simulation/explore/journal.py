@@ -43,6 +43,10 @@ _USAGE = _ENTER.format(
     values="""'usage', NEW.project_id, '', 'instances', NEW.instances, (SELECT hard_limit FROM quotas
     WHERE project_id = NEW.project_id AND resource = 'instances')""",
 )
+_OVERFULL = _ENTER.format(
+    columns="state, host, power, power_before",
+    values="'overfull', NEW.host, '', 'vcpus', NEW.host, NEW.vcpus_used, NEW.vcpus_capacity",
+)
 _COLUMNS = "vm_state, task_state, power_state, host, desired_power"
 _NEW, _OLD = (", ".join(f"{row}.{name}" for name in _COLUMNS.split(", ")) for row in ("NEW", "OLD"))
 _BEFORE = "OLD.vm_state || '/' || coalesce(OLD.task_state, '')"
@@ -56,10 +60,13 @@ _TRIGGERS = (
     f"CREATE TRIGGER j5 AFTER INSERT ON notifications BEGIN {_NOTICE} END",
     f"CREATE TRIGGER j6 AFTER DELETE ON addresses BEGIN {_FREED} END",
     f"CREATE TRIGGER j7 AFTER INSERT ON services WHEN NEW.binary = 'kilonova-compute' BEGIN {_PROCESS} END",
-    f"""CREATE TRIGGER j8 AFTER UPDATE OF process_id ON services WHEN NEW.process_id != OLD.process_id BEGIN
-    {_PROCESS} END""",
+    f"""CREATE TRIGGER j8 AFTER UPDATE OF process_id ON services WHEN NEW.process_id != OLD.process_id
+    AND NEW.binary = 'kilonova-compute' BEGIN {_PROCESS} END""",
     f"CREATE TRIGGER j9 AFTER UPDATE OF legs ON actions WHEN NEW.legs != OLD.legs BEGIN {_HANDED} END",
     f"CREATE TRIGGER j10 AFTER DELETE ON images BEGIN {_IMAGE} END",
+    f"""CREATE TRIGGER j12 AFTER UPDATE ON compute_nodes WHEN NEW.vcpus_used > max(OLD.vcpus_used, NEW.vcpus_capacity)
+    OR NEW.memory_mib_used > max(OLD.memory_mib_used, NEW.memory_mib_capacity)
+    OR NEW.disk_gib_used > max(OLD.disk_gib_used, NEW.disk_gib_capacity) BEGIN {_OVERFULL} END""",
     f"CREATE TRIGGER j11 AFTER UPDATE ON quota_usages WHEN NEW.instances > OLD.instances BEGIN {_USAGE} END",
 )
 
@@ -70,7 +77,8 @@ class Change:
 
     "server": `before` is its state with its task, after a /; "action"; "notice": `verb` is the event; "freed address";
     "process": the `host` has a new process, whose epoch is `power`; "legs": `state` is their JSON; "image deleted";
-    "usage": `power` is the usage after an increase, `power_before` the limit.
+    "usage": `power` is the usage after an increase, `power_before` the limit; "overfull": a claim beyond what the
+    `host` has.
     """
 
     seq: int

@@ -3,7 +3,7 @@
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -13,6 +13,8 @@ from kilonova.virt.fake.machine import FakeHypervisor
 
 _LIVE = (PowerState.RUNNING, PowerState.PAUSED)
 POWER_LOST = "power lost"
+BY_ITSELF = "shut itself down"
+"""The reasons of a guest that is off, besides those of the driver."""
 
 
 class Moment(NamedTuple):
@@ -48,6 +50,8 @@ class Ledger:
     removed: Counter[InstanceId] = field(default_factory=Counter)
     moments: dict[tuple[str, InstanceId], list[Moment]] = field(default_factory=lambda: defaultdict(list))
     fetches: dict[str, Fetching] = field(default_factory=dict)
+    fetched: Callable[[str, Collection[str]], None] = lambda _attempt, _running: None
+    """Called with each attempt and the actions that run already."""
 
     def lives(self, machine: str, instance_id: InstanceId) -> None:
         """The guest has a process on the machine now."""
@@ -82,6 +86,7 @@ class Ledger:
             sent = json.loads(body)
             running = frozenset((leg["action_id"], leg["index"]) for leg in sent["running"])
             self.fetches[sent["attempt"]] = Fetching(sent["host"], sent["epoch"], running)
+            self.fetched(sent["attempt"], [action for action, _ in running])
 
 
 class Machine(FakeHypervisor):

@@ -86,7 +86,23 @@ TRAPS: Mapping[str, int] = {
 }
 """Requests with a fault that is aimed at them, with their weights."""
 
-REQUESTS_AT_LEAST, FAULTS_AT_LEAST, TRAPS_AT_LEAST = 36, 15, 6
+MANY = "many creates meet each other"
+"""It is in plans of one host that has room for few servers."""
+AIMED = (
+    "an old fetch arrives", "an old outcome arrives", "an old leg's outcome arrives", "an old report arrives",
+    "a build is not removed", "a deleted server is not removed", "a confirmation fails", "an offload fails",
+    "an unshelve is not removed", "an evacuation is not removed", "a delete meets an image", "a delete meets a build",
+    "a boot meets work", "a start after a boot fails", "a guest vanishes", "a live host is given up",
+    "a hypervisor has no answer", "a resized server is reset", "a resize fails late", "a live host is adopted",
+    "an answer is lost", "a create arrives twice", "a placement is slow", "a placement fails", "an address is taken",
+    MANY, "hosts are cloned",
+)  # fmt: skip
+"""Requests with one rare fault each, after the other faults have ended.  The seed decides which a plan has."""
+AIMED_OF_A_PLAN = 2
+SEVERAL = frozenset({"an old leg's outcome arrives", "a build is not removed", "an evacuation is not removed"})
+"""They need another host."""
+
+REQUESTS_AT_LEAST, FAULTS_AT_LEAST, TRAPS_AT_LEAST = 36, 15, 4
 TRAP_KINDS = 3
 """How many kinds of traps a plan has: rare situations come together when a seed has many of few kinds."""
 CLIENTS = 3
@@ -123,6 +139,12 @@ class Plan:
     small: bool = False
     narrow: bool = False
 
+    def phases(self) -> tuple[list[Step], ...]:
+        """The steps that come together, and each aimed trap, which comes when the faults of the others have ended.
+        The times count from the begin of a phase."""
+        aimed = [[one] for one in self.steps if one.what in AIMED]
+        return [one for one in self.steps if one.what not in AIMED], *aimed
+
     def only(self, numbers: Collection[int]) -> "Plan":
         """The same plan with these steps only."""
         return replace(self, steps=tuple(one for one in self.steps if one.number in numbers))
@@ -136,11 +158,16 @@ def plan_of(seed: int) -> Plan:
     found = [*_creates(random), *_others(random), *_drawn(random, edits, 6), *_drawn(random, faults, FAULTS_AT_LEAST)]
     found += _drawn(random, traps, TRAPS_AT_LEAST)
     found.sort(key=lambda one: one[0])
-    steps = (Step(number, at_s, what, random.getrandbits(48), slot, who)
+    rotated = [AIMED[(AIMED_OF_A_PLAN * seed + n) % len(AIMED)] for n in range(AIMED_OF_A_PLAN)]
+    found += [(0.0, kind, 0, 0) for kind in rotated]
+    steps = tuple(Step(number, at_s, what, random.getrandbits(48), slot, who)
              for number, (at_s, what, slot, who) in enumerate(found))  # fmt: skip
     conductors = random.choice((1, 2, 2, 3))
     small, narrow = random.random() < 0.2, random.random() < 0.15
-    return Plan(seed, hosts, conductors, tuple(steps), small, narrow)
+    hosts = max(hosts, 2) if SEVERAL & set(rotated) else hosts
+    if MANY in rotated:
+        hosts, small = 1, True
+    return Plan(seed, hosts, conductors, steps, small, narrow)
 
 
 def _swarm(random: Random, kinds: Mapping[str, int]) -> Mapping[str, int]:

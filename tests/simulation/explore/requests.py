@@ -106,22 +106,23 @@ class Clients:
             exchange.message = str(next(iter(answer.body.values()), {}).get("message", ""))
         return exchange, answer
 
-    async def create(self, who: int, slot: int, random: Random) -> None:
-        """A server in the slot; sometimes sent again under the same key when the outcome is unknown."""
+    async def create(self, who: int, slot: int, random: Random, *, has_key: bool = True, **more: Any) -> None:
+        """A server in the slot; sent again under the same key when the outcome is unknown.  `more` of its body."""
         server = {
             "name": f"server-{slot}",
             "imageRef": random.choice(self.images),
             "flavorRef": random.choice((SMALL, SMALL, LARGE)),
             "networks": random.choice(("auto", "auto", "none")),
+            **more,
         }
-        headers = {"Idempotency-Key": f"key-{slot}"}
+        headers = {"Idempotency-Key": f"key-{slot}"} if has_key else {}
         for _ in range(2):
             exchange, answer = await self._exchange(
                 who, "", "create", "POST", SERVERS, {"server": server}, headers=headers
             )
             if answer.code == 202:
                 exchange.server = self.slots[slot] = answer.body["server"]["id"]
-            if not exchange.unknown:
+            if not (has_key and exchange.unknown):
                 return
 
     @property

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from tests.simulation.explore import errors
 from tests.simulation.explore import plan as plans
+from tests.simulation.explore.aimed import AIMED
 from tests.simulation.explore.cloud import Cloud, opened
-from tests.simulation.explore.edits import EDITS, change_service, give_up
+from tests.simulation.explore.edits import EDITS, USUAL_QUOTA, change_quota, change_service, give_up
 from tests.simulation.explore.faults import FAULTS, Scene
 from tests.simulation.explore.files import directory
 from tests.simulation.explore.history import History
@@ -79,11 +80,12 @@ async def _live(plan: Plan, scene: Scene) -> Truth:
         cloud.defects.append("The cloud does not start.")
     for size in SIZES:
         scene.clients.images.append(await _image(cloud, size))
-    begin = cloud.clock.monotonic()
-    async with asyncio.TaskGroup() as group:
-        for step in plan.steps:
-            group.create_task(_step(scene, step, begin))
-    await _heal(scene)
+    for steps in plan.phases():
+        begin = cloud.clock.monotonic()
+        async with asyncio.TaskGroup() as group:
+            for step in steps:
+                group.create_task(_step(scene, step, begin))
+        await _heal(scene)
     await cloud.until(lambda: not _open(cloud), within_s=SETTLE_S, every_s=5)
     await _bury(scene)
     settled = await cloud.until(lambda: not _open(cloud), within_s=SETTLE_S, every_s=5)
@@ -130,6 +132,8 @@ async def _step(scene: Scene, step: Step, begin: float) -> None:
             await clients.delete(step.who, step.slot)
         case what if what in TRAPS:
             await TRAPS[what](scene, random, plans.SLOTS + step.number)
+        case what if what in AIMED:
+            await AIMED[what](scene, random, plans.SLOTS + step.number)
         case what if what in FAULTS:
             await FAULTS[what](scene, random)
         case what:
@@ -151,6 +155,7 @@ async def _heal(scene: Scene) -> None:
         if not host.lost:
             await change_service(scene, name, forced_down=False)
             await change_service(scene, name, status="enabled")
+    await change_quota(scene, USUAL_QUOTA)
 
 
 async def _bury(scene: Scene) -> None:

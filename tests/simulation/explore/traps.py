@@ -12,6 +12,7 @@ from random import Random
 from kilonova.objects.states import PowerState
 from tests.simulation.explore.edits import change_service, force_down, give_up
 from tests.simulation.explore.faults import Scene, power_cut
+from tests.simulation.explore.ledger import BY_ITSELF
 from tests.simulation.explore.plan import LONGEST_S
 from tests.simulation.explore.targets import CHAINS, Target
 from tests.simulation.explore.weather import Aim
@@ -168,7 +169,7 @@ async def _guest_ends(target: Target) -> None:
         cloud.ledger.ended[server] += 1
         machine.crash(server)
     else:
-        machine.move(server, PowerState.SHUTDOWN, "shutdown")
+        machine.move(server, PowerState.SHUTDOWN, BY_ITSELF)
     if random.random() < 0.5 and not host.off:
         await host.process.kill()
         await target.lost_time(5)
@@ -259,7 +260,7 @@ async def _given_up(scene: Scene, random: Random, slot: int) -> None:
     _forget(target)
 
 
-async def _cloned(scene: Scene, random: Random, _slot: int) -> None:
+async def cloned(scene: Scene, random: Random, _slot: int) -> None:
     """A copy of a host's machine starts beside the host, which lives: it is refused."""
     cloud, host = scene.cloud, scene.host(random)
     process = host.process
@@ -320,7 +321,7 @@ TRAPS: Mapping[str, Trap] = {
     "a verb meets lost replies": _meets(_loses_the_database, chains=(("create",), ("stop",), ("reboot",), ("pause",))),
     "a delete meets a host that is down": _deleted_while_down,
     "a host is given up and returns": _given_up,
-    "a host is cloned": _cloned,
+    "a host is cloned": cloned,
     "creates meet each other": _together,
     "an image of a shelved server is deleted": _without_image,
 }

@@ -124,7 +124,7 @@ def truth_of(scene: Scene) -> Truth:
         ends=cloud.ledger.ended,
         moments=cloud.ledger.moments,
         fetches=cloud.ledger.fetches,
-        calls=[text for calls in cloud.calls for text in calls.all()],
+        calls=[*(text for calls in cloud.calls for text in calls.all()), *cloud.work.breaches],
         defects=[*cloud.defects, *errors.unexpected],
         tombstones=frozenset((row["host"], row["instance_id"]) for row in rows("SELECT * FROM tombstones")),
         buried=frozenset(cloud.buried),

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from random import Random
 
-from kilonova.base.errors import HypervisorError, NativeCallTimeout, OutcomeUnknown
+from kilonova.base.errors import HypervisorError, HypervisorUnavailable, NativeCallTimeout, OutcomeUnknown
 from kilonova.objects.ids import InstanceId
 from kilonova.rpc.memory import Fate
 from kilonova.virt.fake.calls import CALL_S
@@ -27,23 +27,43 @@ class Hung(CutOff, NativeCallTimeout):
 @dataclass
 class Aim:
     """What happens to the calls of one guest: `skip` calls are executed, and the next `times` calls have a fault of
-    this kind: "fails", "lies", "is cut off", "hangs"; "" is none.  `calls` counts them."""
+    this kind: "fails", "lies", "is cut off", "hangs", "has no answer"; "" is none.  `calls` counts them.  `only`: the
+    names of these calls; empty: all.  `also`: another aim for calls without a fault of this one."""
 
     kind: str = ""
     skip: int = 0
     times: int = 1
     hang_s: float = 0.0
     calls: int = 0
+    only: frozenset[str] = frozenset()
+    also: "Aim | None" = None
 
     @property
     def reached(self) -> bool:
         """Whether the calls that are executed have begun, all of them."""
         return self.calls >= self.skip
 
-    def fault(self) -> str:
-        """Of the call that begins now."""
-        self.calls += 1
-        return self.kind if self.skip < self.calls <= self.skip + self.times else ""
+    def fault(self, call: str) -> tuple[str, float]:
+        """Of the call that begins now, and how long it hangs."""
+        if not self.only or call in self.only:
+            self.calls += 1
+            if self.kind and self.skip < self.calls <= self.skip + self.times:
+                return self.kind, self.hang_s
+        return ("", 0.0) if self.also is None else self.also.fault(call)
+
+
+@dataclass
+class Placing:
+    """What happens to the next `times` transactions that place a server: each waits so long, and is refused."""
+
+    times: int
+    waits_s: float = 0.0
+    refused: bool = False
+
+
+def _sender(subject: str) -> str:
+    """The host that sends to this subject; empty: no host, or a reply."""
+    return "" if subject.startswith(("reply.", "compute.")) else subject.rpartition(".")[2]
 
 
 @dataclass
@@ -70,6 +90,12 @@ class Weather:
         self.aims: dict[InstanceId, Aim] = {}
         self.late_from = frozenset[str]()
         """Hosts whose messages are all late."""
+        self.late_s = LATE_S
+        self.echoes_of = frozenset[str]()
+        """Hosts whose messages all arrive twice, the second time late."""
+        self.no_replies = False
+        """Whether every reply is lost."""
+        self.placing = Placing(0)
         self.hung: set[InstanceId] = set()
         """Guests with a call that did not return in time."""
 
@@ -78,8 +104,12 @@ class Weather:
         random = self.random
         longest = SLOW_S if self.slow else USUAL_S
         delay = random.uniform(0.0001, longest)
-        if self.late_from and subject.rpartition(".")[2] in self.late_from and not subject.startswith("reply."):
-            return self._counted("late", (random.uniform(*LATE_S),))
+        if (host := _sender(subject)) in self.late_from:
+            return self._counted("late", (random.uniform(*self.late_s),))
+        if host in self.echoes_of:
+            return self._counted("doubled", (delay, random.uniform(*self.late_s)))
+        if self.no_replies and subject.startswith("reply."):
+            return self._counted("lost", ())
         if self.loss and random.random() < self.loss:
             return self._counted("lost", ())
         if self.doubling and random.random() < self.doubling:
@@ -111,19 +141,31 @@ class Weather:
         """The fault of one read; empty: none.  A full disk can be read."""
         return "refused" if self.refused and self.random.random() < self.refused else ""
 
-    async def of_call(self, guest: InstanceId | None) -> Exception | None:
+    async def of_placement(self) -> str:
+        """The fault of a transaction that places a server; empty: none."""
+        placing = self.placing
+        if not placing.times:
+            return ""
+        placing.times -= 1
+        await asyncio.sleep(placing.waits_s)
+        return "refused" if placing.refused else ""
+
+    async def of_call(self, call: str, guest: InstanceId | None) -> Exception | None:
         """The fault of one driver call: see kilonova.virt.fake.machine.BeforeCall."""
         random = self.random
         await asyncio.sleep(random.uniform(0, 0.2))
         aim = self.aims.get(guest) if guest is not None else None
-        aimed = aim.fault() if aim is not None else ""
+        aimed, hang_s = aim.fault(call) if aim is not None else ("", 0.0)
         if (self.driver_hangs and random.random() < self.driver_hangs) or aimed == "hangs":
             self.counted["driver call hung"] += 1
-            hang_s = aim.hang_s if aim is not None and aimed else random.uniform(0, HANG_S)
+            hang_s = hang_s if aimed else random.uniform(0, HANG_S)
             await asyncio.sleep(min(hang_s, CALL_S))
             if guest is not None and hang_s > CALL_S:
                 self.hung.add(guest)
                 return Hung(hang_s - CALL_S)
+        if aimed == "has no answer":
+            self.counted["driver call had no answer"] += 1
+            raise HypervisorUnavailable("The hypervisor does not answer for this guest.")
         if (self.driver_fails and random.random() < self.driver_fails) or aimed == "fails":
             self.counted["driver call failed"] += 1
             raise HypervisorError("The hypervisor refuses this call.")

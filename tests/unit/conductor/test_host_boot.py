@@ -87,6 +87,19 @@ def test_a_stopped_one_and_one_with_an_open_action_are_left_alone(desk: Desk) ->
     assert desk.newest_action().state is ActionState.DONE
 
 
+@pytest.mark.parametrize("power", [PowerState.SHUTDOWN, PowerState.NOSTATE])
+@pytest.mark.parametrize("succeeded", [True, False])
+def test_the_end_of_what_was_open_at_the_boot_starts_a_guest_that_may_be_off(
+    desk: Desk, power: PowerState, succeeded: bool
+) -> None:
+    """The guest may not be readable then."""
+    desk.accept(Verb.REBOOT, "req-r")
+    assert boots(desk).resumed == 0
+    desk.finish(desk.fetch("t2", epoch=2).items[0].action, power=power, succeeded=succeeded)
+    (item,) = desk.fetch("t3", epoch=2).items
+    assert (item.action.verb, item.action.bookkeeping.host_boot) == (Verb.START, True)
+
+
 def test_they_come_in_the_order_in_which_the_instances_were_made(desk: Desk) -> None:
     other = InstanceId("00000000-0000-4000-8000-000000000000")
     desk.place(desk.create(replace(make.instance(other), created_at=desk.now, updated_at=desk.now), "req-2"))

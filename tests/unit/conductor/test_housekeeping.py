@@ -2,6 +2,7 @@
 """Records are purged by age and by number: all of what is due, nothing that is needed, little in each transaction."""
 
 import asyncio
+import itertools
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -27,13 +28,14 @@ from kilonova.db.readers.servers import ServerQuery
 from kilonova.db.readers.uptimes import Uptime, Window
 from kilonova.db.schema import action_events, actions, idempotency_keys, instances, tombstones
 from kilonova.db.transaction import Snapshot, Transaction
+from kilonova.db.writers import actions as write_actions
 from kilonova.db.writers import hosts as write_hosts
 from kilonova.db.writers import idempotency as write_keys
 from kilonova.db.writers.purge import AT_ONCE, SERVERS
 from kilonova.objects import idempotency
 from kilonova.objects.idempotency import Idempotent
 from kilonova.objects.ids import HostName, InstanceId
-from kilonova.objects.states import PowerState, Verb
+from kilonova.objects.states import FINAL, PowerState, Verb
 from kilonova.rpcapi.host_to_conductor import CopiesRemoved
 from tests import make
 from tests.simulation.virtual import SimClock, run_virtually
@@ -173,6 +175,8 @@ def test_of_a_server_with_many_actions_the_newest_stay_and_the_newest_of_each_ve
     desk.finish(desk.fetch("t-stop").items[0].action, power=PowerState.SHUTDOWN)
     for number in range(SLACK + 20):
         desk.accept(Verb.LOCK if number % 2 else Verb.UNLOCK, f"req-{number}")
+    for action, state in zip(desk.actions(), itertools.cycle(sorted(FINAL))):
+        desk.write(write_actions.update, action.id, desk.now, state=state)
     assert purge(desk, Retention(actions=22)) == {}
     kept = desk.actions()[:10]
     assert purge(desk, Retention(actions=10))[Kind.ACTIONS] == SLACK + 10

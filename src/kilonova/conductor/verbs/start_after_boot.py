@@ -31,7 +31,8 @@ it."""
 ORDER = timedelta(microseconds=1)
 """The time between two of these starts, so that a host gets them in the order in which the instances were made."""
 
-_OFF = (PowerState.SHUTDOWN, PowerState.CRASHED)
+_MAYBE_OFF = (PowerState.SHUTDOWN, PowerState.CRASHED, PowerState.NOSTATE)
+"""A guest whose host could not read it may be off: the start leaves a guest that runs as it is."""
 _POWERED_OFF = (Verb.SHELVE, Verb.RESCUE)
 """Verbs that power a guest off, and whose failure leaves the server as before.  (The undo of a resize starts the guest
 by itself.)"""
@@ -52,7 +53,7 @@ def resume_host(tx: Transaction, host: HostName, new_id: Callable[[], str], now:
 
 
 def resume_after(tx: Transaction, action: Action, before: Instance, new_id: Callable[[], str], now: datetime) -> None:
-    """Start the action's guest if it should run and is off, and the action was open while its host booted, or was
+    """Start the action's guest if it should run and may be off, and the action was open while its host booted, or was
     cancelled or failed after it had powered the guest off.  `before`: the instance before the end of the action."""
     failed = _has_failed(tx, action, before)
     if not action.bookkeeping.open_at_boot and not action.is_cancelled and not failed:
@@ -61,9 +62,7 @@ def resume_after(tx: Transaction, action: Action, before: Instance, new_id: Call
     if host is None:
         return
     for instance in read_instances.to_run_on_host(tx, host, RESUMED, only=action.instance_id):
-        # After a failure a guest that could not be read may be off: the start leaves a running guest as it is.
-        is_off = instance.power_state in _OFF or (failed and instance.power_state is PowerState.NOSTATE)
-        if is_off and not read_actions.open_of_instance(tx, instance.id):
+        if instance.power_state in _MAYBE_OFF and not read_actions.open_of_instance(tx, instance.id):
             _start(tx, instance, new_id, now, host_boot=action.bookkeeping.open_at_boot)
 
 

@@ -25,7 +25,7 @@ from kilonova.db.transaction import Snapshot
 from kilonova.objects.idempotency import KEPT as KEYS_KEPT
 from kilonova.objects.ids import InstanceId
 from kilonova.objects.migration import ENDED
-from kilonova.objects.states import ActionState
+from kilonova.objects.states import FINAL
 
 
 class Kind(StrEnum):
@@ -55,8 +55,6 @@ MOST_CROWDED = 20
 SLACK = 50
 """A server has too many actions when it has more than so many above the number that is kept: they go together."""
 _MICROSECOND = timedelta(microseconds=1)
-_OLD = (ActionState.DONE, ActionState.FAILED, ActionState.SUPERSEDED)
-"""Actions in these states never open again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +130,7 @@ def surplus_actions(snapshot: Snapshot, instance_id: InstanceId, keep: int) -> s
         newer.c.instance_id == instance_id, newer.c.verb == row.verb, newer.c.started_at > row.started_at
     )
     surplus = sa.select(row.id).where(row.instance_id == instance_id, row.started_at <= newest_surplus, ~is_newest)
-    return surplus.where(row.state.in_(_OLD)).order_by(row.started_at)
+    return surplus.where(row.state.in_(sorted(FINAL))).order_by(row.started_at)
 
 
 def surplus_migrations(action_ids: Iterable[str]) -> sa.ColumnElement[bool]:
