@@ -27,6 +27,13 @@ MUTANTS_OF_CANCEL: Sequence[Mutant] = (
         'return "" if found is None',
     ),
     one(
+        "a run that is repeated is beyond its point of no return",
+        f"{STORY}::test_a_run_that_is_repeated_counts_as_beyond_its_point_of_no_return",
+        "compute/queues.py",
+        'operation.no_return if item.action.leg.repeated else ""',
+        '""',
+    ),
+    one(
         "a cancelled build gives its claim and addresses back",
         STEPS,
         "conductor/verbs/create.py",

@@ -103,6 +103,20 @@ MUTANTS_OF_DISKS: Sequence[Mutant] = (
         "    if False:\n",
     ),
     one(
+        "an unrescue that is done although it failed",
+        "tests/unit/compute/test_power_operations.py",
+        "compute/runner.py",
+        "        if run.is_done:\n",
+        "        if False:\n",
+    ),
+    one(
+        "an unrescue that started nothing is not done",
+        "tests/unit/compute/test_power_operations.py",
+        "compute/operations/rescue.py",
+        "    return state.power is PowerState.RUNNING and job.has_started(state)\n",
+        "    return state.power is PowerState.RUNNING\n",
+    ),
+    one(
         "an image that a disk lies on",
         "tests/unit/compute/test_image_cleanup.py",
         "compute/image_cache.py",

@@ -33,6 +33,13 @@ MUTANTS_OF_GONE: Sequence[Mutant] = (
         "    for action in []:\n        _fail_abandoned(",
     ),
     one(
+        "a late copy of a force-down changes nothing",
+        "tests/regressions/test_late_force_down.py",
+        "conductor/api_endpoint.py",
+        "self._clock.now(), REQUEST_ID.get())",
+        'self._clock.now(), "")',
+    ),
+    one(
         "an abandoned action that fails has a notification",
         "tests/unit/conductor/test_shelving.py"
         "::test_an_interrupted_action_that_does_not_continue_has_failed_and_leaves_no_image",

@@ -335,7 +335,10 @@ CASES: Mapping[str, Case] = {
     ),
     "enable": one(register.set_enabled, lambda side: host.SetHostEnabled(H1, 1, side.number == 1, "why"), same(NOW)),
     "force down": one(
-        register.operator_update, same(api.UpdateService("service-h1", disabled=True, forced_down=True)), same(NOW)
+        register.operator_update,
+        same(api.UpdateService("service-h1", disabled=True, forced_down=True)),
+        same(NOW),
+        same("req-down"),
     ),
     "delete the service": one(register.delete_service, same(admin.DeleteService("service-h1")), same(NOW)),
     "give up": one(_give_up),

@@ -174,6 +174,26 @@ def test_a_host_that_died_undoes_the_action_or_ends_it(verb: str, step: str, sta
     run_virtually(main())
 
 
+def test_a_run_that_is_repeated_counts_as_beyond_its_point_of_no_return(tmp_path: Path) -> None:
+    """The run before it, of a process that died, has replaced the root disk."""
+
+    async def main() -> None:
+        async with lab(tmp_path) as here:
+            server_id = await here.server()
+            await here.begin(server_id, Verb.REBUILD, "network")
+            await here.world.hosts["a"].kill()
+            here.gate.arm(Verb.REBUILD, "image")
+            here.gate.runs.clear()
+            here.world.hosts["a"].start()
+            await asyncio.wait_for(here.gate.reached.wait(), 60)
+            assert (await here.cancel(server_id))["result"] == "continues"
+            here.gate.opened.set()
+            await here.settle()
+            assert (await here.newest(server_id, Verb.REBUILD)).state == "done"
+
+    run_virtually(main())
+
+
 def test_a_delete_goes_on_where_a_cancel_waits_for_its_host(tmp_path: Path) -> None:
     async def main() -> None:
         async with lab(tmp_path) as here:

@@ -78,6 +78,11 @@ async def nothing(_job: Job) -> None:
     """The `absent` of a step that leaves nothing behind."""
 
 
+def never(_job: Job, _state: GuestState) -> bool:
+    """The `is_done` of an operation that has failed whenever one of its steps has."""
+    return False
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """`interruptible`: may be cancelled in the middle when the action is revoked, because it changes nothing that
@@ -108,6 +113,9 @@ class Operation:
     look: Work = nothing
     """A check that runs before the steps and changes nothing. When it refuses, no step begins. The guest is left as it
     is, unless an earlier attempt may have begun: then the steps are made absent, as after a failure."""
+    is_done: Callable[[Job, GuestState], bool] = never
+    """Whether the last read of the guest shows that the request is carried out, although a check or a step has failed:
+    then the action succeeds."""
     after_cancel: str = "as before"
     """What the server is after a cancel, for docs/cancel.md."""
 

@@ -84,7 +84,9 @@ class InstanceQueues:
             return
         operation = self._operations[item.action.leg.operation]
         job = Job(item.action, item.instance, self._tools)
-        run = Run(job, operation, self._host, turns=self._turns(job, operation))
+        # It is unknown how far an earlier attempt came.
+        begun = operation.no_return if item.action.leg.repeated else ""
+        run = Run(job, operation, self._host, turns=self._turns(job, operation), no_return=begun)
         task = tasks.spawn(f"{item.action.verb} {item.instance.id}", self._live(run))
         self._runs[leg_id] = (run, task)
 

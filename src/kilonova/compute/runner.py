@@ -62,8 +62,9 @@ class Outcome:
 class Run:
     """One attempt in progress. The queue sets `revoked`; the run then ends before its next step. `expired` means that
     its time is up: it fails before its next step. `no_return` is the sentence of the step after which it cannot be
-    cancelled, once that step has begun. `turns` are the slots that it shares with other runs of its kind,
-    first come first served; None: it needs no slot. `read` is the last read of its guest, which gave the outcome.
+    cancelled, once that step has begun, or may have begun in an earlier attempt. `turns` are the slots that it shares
+    with other runs of its kind, first come first served; None: it needs no slot. `read` is the last read of its guest,
+    which gave the outcome, and `is_done` what the operation says of it.
     """
 
     job: Job
@@ -79,6 +80,7 @@ class Run:
     no_return: str = ""
     waiting: asyncio.Timeout | None = None
     read: ReadMark | None = None
+    is_done: bool = False
 
     async def take_turn(self) -> None:
         """Wait for a slot; the queue may cancel the wait."""
@@ -203,7 +205,11 @@ class Runner:
         left = await self._make_absent(run) if undo and run.operation.clean_up else None
         if left is not None:
             message = f"{message} What was made could not be removed: {left}"
-        return Outcome(False, await self._power_with(left, run), message, of_host)
+        power = await self._power_with(left, run)
+        if run.is_done:
+            log.warning("an action is done all the same", verb=run.job.action.verb, instance=run.job.instance.id)
+            return Outcome(True, power)
+        return Outcome(False, power, message, of_host)
 
     async def _refusal(self, run: Run) -> str | None:
         """The reason that the operation cannot begin; None when it can."""
@@ -261,6 +267,7 @@ class Runner:
             run.read = self._new_read()
             state = await job.tools.driver.guest_state(job.instance.id)
             found.append(None if state is None else state.power)
+            run.is_done = state is not None and run.operation.is_done(job, state)
 
         try:
             await self._until_answered(run, (Step("observe", read),), Phase.READ)

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import TypeVar
 
+from kilonova.base.context import REQUEST_ID
 from kilonova.base.errors import KilonovaError
 from kilonova.conductor import (
     idempotency,
@@ -137,5 +138,5 @@ class ApiEndpoint:
             quota.check_keypairs(tx, limits, request.keypair.user_id)
 
     async def _update_service(self, request: methods.UpdateService, _peer: str) -> Ack:
-        await self._db.write(register.operator_update, request, self._clock.now())
+        await self._db.write(register.operator_update, request, self._clock.now(), REQUEST_ID.get())
         return ACK

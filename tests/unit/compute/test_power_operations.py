@@ -12,7 +12,7 @@ from kilonova.base.tasks import Supervisor
 from kilonova.compute.operations import OPERATIONS
 from kilonova.compute.runner import Outcome
 from kilonova.objects.states import SAVED, PowerState, Verb, VmState
-from kilonova.virt.fake.machine import FakeGuest, FakeHypervisor
+from kilonova.virt.fake.machine import BeforeCall, FakeGuest, FakeHypervisor
 from tests import make
 from tests.simulation.virtual import run_virtually
 from tests.unit.compute.bench import Bench
@@ -53,6 +53,18 @@ def guest(bench: Bench) -> FakeGuest:
 def rescued(bench: Bench) -> None:
     """The record as the conductor has it once a rescue was accepted."""
     bench.instance = replace(bench.instance, rescue_image=make.image_ref())
+
+
+def refusing(method: str, times: int = 1, after: str = "") -> BeforeCall:
+    """The hypervisor refuses the next calls of this method; `after`: those that follow the first call of that one."""
+    seen, left = {""}, [HypervisorError("It does not want to.")] * times
+
+    async def refuse(name: str, _guest: object) -> None:
+        seen.add(name)
+        if name == method and after in seen and left:
+            raise left.pop()
+
+    return refuse
 
 
 async def succeeds(bench: Bench, verb: Verb, power: PowerState = PowerState.RUNNING) -> None:
@@ -206,15 +218,9 @@ def test_a_rescue_whose_image_cannot_be_had_does_not_touch_the_guest(tmp_path: P
 @pytest.mark.parametrize("method", ["make_rescue_disk", "power_off", "define", "power_on"])
 def test_a_rescue_that_is_refused_leaves_the_usual_definition_and_no_rescue_disk(tmp_path: Path, method: str) -> None:
     async def body(bench: Bench) -> None:
-        refusals = [HypervisorError("It does not want to.")]
-
-        async def refuse(name: str, _guest: object) -> None:
-            if name == method and refusals:
-                raise refusals.pop()
-
         rescued(bench)
         bench.machine.obeys_acpi = False
-        bench.machine.before_call = refuse
+        bench.machine.before_call = refusing(method)
         outcome = await fails(bench, Verb.RESCUE)
         assert outcome.message == "It does not want to."
         assert guest(bench).rescue is None
@@ -223,6 +229,47 @@ def test_a_rescue_that_is_refused_leaves_the_usual_definition_and_no_rescue_disk
         assert definition.rescue_image is None
         untouched = method in ("make_rescue_disk", "power_off")
         assert outcome.power is (PowerState.RUNNING if untouched else PowerState.SHUTDOWN)
+
+    play(tmp_path, body)
+
+
+@pytest.mark.parametrize("step", ["start.done", "rescue-disk.begin"])
+@pytest.mark.parametrize("refused", ["guest_state", "remove_rescue_disk"])
+def test_an_unrescue_that_fails_after_its_start_is_done(tmp_path: Path, step: str, refused: str) -> None:
+    """The guest runs from its own disk: the server is not shown as rescued (seed 1972)."""
+
+    async def die(bench: Bench) -> None:
+        rescued(bench)
+        await succeeds(bench, Verb.RESCUE)
+        with pytest.raises(Crash):
+            await bench.run(bench.job(Verb.UNRESCUE), {f"compute.unrescue.{step}": crash})
+
+    async def replay(bench: Bench) -> None:
+        rescued(bench)
+        bench.machine.before_call = refusing(refused)
+        await succeeds(bench, Verb.UNRESCUE)
+        assert (bench.starts, guest(bench).boots_from is guest(bench).base) == (3, True)
+
+    play(tmp_path, die, replay)
+
+
+def test_an_unrescue_that_fails_before_its_start_has_failed(tmp_path: Path) -> None:
+    async def body(bench: Bench) -> None:
+        rescued(bench)
+        await succeeds(bench, Verb.RESCUE)
+        bench.machine.before_call = refusing("power_off")
+        assert (await fails(bench, Verb.UNRESCUE)).power is PowerState.RUNNING
+        assert guest(bench).boots_from is guest(bench).rescue is not None
+
+    play(tmp_path, body)
+
+
+def test_a_rescue_that_runs_and_cannot_be_undone_is_done(tmp_path: Path) -> None:
+    async def body(bench: Bench) -> None:
+        rescued(bench)
+        bench.machine.before_call = refusing("guest_state", times=2, after="power_on")  # of the start, and of its undo
+        await succeeds(bench, Verb.RESCUE)
+        assert guest(bench).boots_from is guest(bench).rescue is not None
 
     play(tmp_path, body)
 

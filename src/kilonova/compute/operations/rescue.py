@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from kilonova.compute.operation import Job, Operation, Step
 from kilonova.compute.operations import create, look, reboot
-from kilonova.objects.states import Verb
+from kilonova.objects.guest import GuestState
+from kilonova.objects.states import PowerState, Verb
 from kilonova.virt.capabilities import RESCUE_DISKS
 
 
@@ -36,6 +37,11 @@ async def let_go(job: Job) -> None:
         await job.tools.driver.power_off(job.instance.id)
 
 
+def runs_as_requested(job: Job, state: GuestState) -> bool:
+    """Whether the guest runs since this action started it, so that it has the requested disks."""
+    return state.power is PowerState.RUNNING and job.has_started(state)
+
+
 RESCUE = Operation(
     Verb.RESCUE,
     (
@@ -49,6 +55,7 @@ RESCUE = Operation(
     clean_up=True,
     needs=RESCUE_DISKS,
     look=look.before_rescue,
+    is_done=runs_as_requested,
     after_cancel="as before; a guest that was powered off is started from its own disk",
 )
 
@@ -69,4 +76,5 @@ UNRESCUE = Operation(
     ),
     needs=RESCUE_DISKS,
     look=look.at_disks,
+    is_done=runs_as_requested,
 )

@@ -6,6 +6,7 @@ from typing import Any
 
 from kilonova.base.errors import Conflict, Forbidden, NotFound
 from kilonova.base.unset import UNSET
+from kilonova.conductor import once
 from kilonova.conductor.engine.fencing import check_epoch
 from kilonova.conductor.hosts import declared_networks, forgotten, lost_hosts
 from kilonova.db.readers import hosts as read_hosts
@@ -68,9 +69,12 @@ def set_enabled(tx: Transaction, request: SetHostEnabled, now: datetime) -> None
         write_hosts.update_service(tx, request.host, COMPUTE, now, **values)
 
 
-def operator_update(tx: Transaction, request: UpdateService, now: datetime) -> None:
+def operator_update(tx: Transaction, request: UpdateService, now: datetime, request_id: str = "") -> None:
     """An operator's setting takes precedence over the host's report.  To force a host down ends its work in progress
-    (see lost_hosts).  Raises NotFound; Conflict for a host that was given up and may have copies."""
+    (see lost_hosts).  A late copy of a request changes nothing: a host that was taken back since is not forced down
+    again.  Raises NotFound; Conflict for a host that was given up and may have copies."""
+    if not once.is_first(tx, "update_service", request_id, now):
+        return
     service = read_hosts.get_service(tx, request.service_id)
     values: dict[str, Any] = {}
     if request.disabled is not UNSET:
