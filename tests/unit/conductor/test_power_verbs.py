@@ -9,6 +9,7 @@ import pytest
 
 from kilonova.base.errors import InvalidState, NoValidHost
 from kilonova.conductor.engine import accept
+from kilonova.conductor.hosts import lost_hosts
 from kilonova.objects.action_params import RebuildChanges
 from kilonova.objects.ids import ActionId, ImageId
 from kilonova.objects.image import ImageRef
@@ -224,3 +225,15 @@ def test_a_failure_starts_no_guest_that_was_off(desk: Desk) -> None:
     asks(desk, Verb.RESCUE)
     ends(desk, PowerState.SHUTDOWN, succeeded=False)
     assert states(desk)[:2] == (VmState.STOPPED, None)
+
+
+def test_what_an_interrupted_action_has_powered_off_is_started_when_the_action_fails(desk: Desk) -> None:
+    """The host's report of the end of the guest comes while its operator has forced the host down."""
+    asks(desk, Verb.RESCUE)
+    assert desk.fetch("t-before").items
+    desk.write(lost_hosts.call_down, make.HOST, desk.now, forced=True)
+    desk.observe(PowerState.SHUTDOWN, reason="shutdown")
+    assert (desk.instance().vm_state, desk.instance().power_state) == (VmState.ERROR, PowerState.SHUTDOWN)
+    desk.write(lost_hosts.call_down, make.HOST, desk.now, forced=False)
+    ends(desk, PowerState.SHUTDOWN, succeeded=False)
+    assert states(desk)[1:] == (TaskState.POWERING_ON, PowerState.SHUTDOWN, PowerState.RUNNING)

@@ -88,7 +88,8 @@ def report_states(
     """Record the hypervisor's reports of guests.  Each change becomes an ended action under one of `action_ids` (one
     for each state).  Raises StaleWrite.
 
-    A guest with an open action does not change: the action decides.  A read that began before the read that is
+    A guest with an open action does not change: the action decides.  While an operator has interrupted an action, a
+    report does not change whether the guest should run.  A read that began before the read that is
     recorded changes nothing (docs/adr/0031).  A guest that the hypervisor does not know is shown as NOSTATE, never as
     off.  A repeat changes nothing.
     """
@@ -153,6 +154,8 @@ def _observe(
     power = PowerState.NOSTATE if seen.power is None else seen.power
     vm_state = observed(instance.vm_state, power)
     desired_power = desired(instance.desired_power, power, seen.reason)
+    if desired_power is not instance.desired_power and _is_interrupted(tx, instance):
+        desired_power = instance.desired_power  # the action may have powered the guest off, and decides when it goes on
     if (power, vm_state, desired_power) == (instance.power_state, instance.vm_state, instance.desired_power):
         return False
     columns = {"power_state": power, "vm_state": vm_state, "desired_power": desired_power}
@@ -163,6 +166,12 @@ def _observe(
         after = replace(instance, power_state=power, vm_state=vm_state)
         power_update.record(tx, after, seen, action_id, now)
     return True
+
+
+def _is_interrupted(tx: Transaction, instance: Instance) -> bool:
+    """Whether an operator has interrupted an action of the instance, which may go on."""
+    assert instance.host is not None
+    return any(action.instance_id == instance.id for action in read_actions.abandoned(tx, instance.host))
 
 
 def notify(tx: Transaction, request: Notify) -> None:
