@@ -258,7 +258,7 @@ BAD: dict[str, list[Callable[[Truth], Truth]]] = {
                changes=[other("image deleted", id="j", seq=3), acted("open", None, 4, verb="shelveOffload")]),
     ],
     "the_last_copy_stays": [change(servers=[server(vm_state="error", host=None)], guests=[], moments=moments(RAN),
-                                   tombstones=frozenset({(HOST, S)}))],
+                                   actions=[action(verb="create")], tombstones=frozenset({(HOST, S)}))],
     "a_failure_keeps_the_power": [
         change(actions=[action(verb="resize")], moments=moments(RAN, (2.5, PowerState.SHUTDOWN, reason)),
                changes=[CREATED, acted("open", None, 2, verb="resize"), acted("failed", "open", 3, verb="resize")])

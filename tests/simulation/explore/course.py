@@ -234,10 +234,12 @@ def an_offloaded_server_has_its_image(truth: Truth) -> Iterator[str]:
 
 
 def the_last_copy_stays(truth: Truth) -> Iterator[str]:
-    """A host that was given up and is back keeps its copy of a server that is nowhere else."""
+    """A host that was given up and is back keeps its copy of a server that was built and is nowhere else."""
+    built = {row["instance_id"] for row in truth.actions if (row["verb"], row["state"]) == (Verb.CREATE, ActionState.DONE)}
     there = {(guest.machine, guest.id) for guest in truth.guests}
-    for row in truth.living:
-        for host, server in truth.tombstones if row["host"] is None and row["vm_state"] == VmState.ERROR else ():
+    lost = [row for row in truth.living if row["host"] is None and row["vm_state"] == VmState.ERROR]
+    for row in (one for one in lost if one["id"] in built):
+        for host, server in truth.tombstones:
             had = any(moment.power is not None for moment in truth.moments.get((host, row["id"]), ()))
             vanished = server in truth.lost_guests
             if server == row["id"] and host not in truth.gone and had and not vanished and (host, server) not in there:

@@ -60,7 +60,7 @@ def a_failed_build_leaves_nothing(truth: Truth) -> Iterator[str]:
         action = newest.get(row["id"])
         if action is None or action["verb"] not in _MAKES or action["state"] != ActionState.FAILED:
             continue
-        is_clean = "could not be removed" not in (action["message"] or "")
+        is_clean = not any(text in (action["message"] or "") for text in ("could not be removed", "was not undone"))
         if is_clean and row["vm_state"] == VmState.ERROR and (row["host"], row["id"]) in there:
             yield f"The {action['verb']} of server {row['id']} failed, and left a guest on {row['host']}."
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kilonova.conductor.hosts import host_boot
+from kilonova.conductor.hosts import host_boot, lost_hosts
 from kilonova.objects.ids import InstanceId
 from kilonova.objects.states import ActionState, PowerState, TaskState, Verb, VmState
 from kilonova.rpcapi.host_to_conductor import Registered, RegisterHost
@@ -96,6 +96,18 @@ def test_the_end_of_what_was_open_at_the_boot_starts_a_guest_that_may_be_off(
     desk.accept(Verb.REBOOT, "req-r")
     assert boots(desk).resumed == 0
     desk.finish(desk.fetch("t2", epoch=2).items[0].action, power=power, succeeded=succeeded)
+    (item,) = desk.fetch("t3", epoch=2).items
+    assert (item.action.verb, item.action.bookkeeping.host_boot) == (Verb.START, True)
+
+
+def test_an_interrupted_action_that_was_there_at_the_boot_starts_a_guest_that_is_off(desk: Desk) -> None:
+    """An operator has forced the host down before it boots, and takes it back afterwards."""
+    desk.accept(Verb.REBOOT, "req-r")
+    assert desk.fetch("t1").items
+    desk.write(lost_hosts.call_down, make.HOST, desk.now, forced=True)
+    assert boots(desk).resumed == 0
+    desk.write(lost_hosts.call_down, make.HOST, desk.now, forced=False)
+    desk.finish(desk.fetch("t2", epoch=2).items[0].action, power=PowerState.SHUTDOWN, succeeded=False)
     (item,) = desk.fetch("t3", epoch=2).items
     assert (item.action.verb, item.action.bookkeeping.host_boot) == (Verb.START, True)
 

@@ -41,10 +41,11 @@ _RAN = (VmState.ACTIVE, VmState.PAUSED)
 
 def resume_host(tx: Transaction, host: HostName, new_id: Callable[[], str], now: datetime) -> int:
     """Start the guests of a host that has booted.  Returns their number.  Open actions are marked, for
-    `resume_after`."""
+    `resume_after`, and interrupted ones, which may go on."""
     busy = read_actions.busy_on_host(tx, host)
     theirs = [action for id_ in busy for action in read_actions.open_of_instance(tx, id_)]
-    for action in {one.id: one for one in (*read_actions.open_of_host(tx, host), *theirs)}.values():
+    working = (*read_actions.open_of_host(tx, host), *theirs, *read_actions.abandoned(tx, host))
+    for action in {one.id: one for one in working}.values():
         write_actions.update(tx, action.id, now, bookkeeping=replace(action.bookkeeping, open_at_boot=True))
     found = [one for one in read_instances.to_run_on_host(tx, host, RESUMED) if one.id not in busy]
     for number, instance in enumerate(found, start=1):
