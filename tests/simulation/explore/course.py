@@ -234,16 +234,18 @@ def an_offloaded_server_has_its_image(truth: Truth) -> Iterator[str]:
 
 
 def the_last_copy_stays(truth: Truth) -> Iterator[str]:
-    """A host that was given up and is back keeps its copy of a server that was built and is nowhere else."""
-    built = {row["instance_id"] for row in truth.actions if (row["verb"], row["state"]) == (Verb.CREATE, ActionState.DONE)}
-    there = {(guest.machine, guest.id) for guest in truth.guests}
-    lost = [row for row in truth.living if row["host"] is None and row["vm_state"] == VmState.ERROR]
-    for row in (one for one in lost if one["id"] in built):
-        for host, server in truth.tombstones:
-            had = any(moment.power is not None for moment in truth.moments.get((host, row["id"]), ()))
-            vanished = server in truth.lost_guests
-            if server == row["id"] and host not in truth.gone and had and not vanished and (host, server) not in there:
-                yield f"The last copy of server {server} was removed from host {host}."
+    """Hosts that were given up and are back keep the last copy of a server that was built and is nowhere else."""
+    built = {
+        row["instance_id"] for row in truth.actions if (row["verb"], row["state"]) == (Verb.CREATE, ActionState.DONE)
+    }
+    somewhere = {guest.id for guest in truth.guests} | truth.lost_guests
+    for row in truth.living:
+        if row["host"] is not None or row["vm_state"] != VmState.ERROR or row["id"] not in built - somewhere:
+            continue
+        hosts = {host for host, server in truth.tombstones if server == row["id"]}
+        had = [host for host in hosts if any(one.power is not None for one in truth.moments.get((host, row["id"]), ()))]
+        if had and not hosts & truth.gone:
+            yield f"The last copy of server {row['id']} was removed from {' and '.join(sorted(had))}."
 
 
 def a_failure_keeps_the_power(truth: Truth) -> Iterator[str]:
