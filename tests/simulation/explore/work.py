@@ -16,7 +16,8 @@ SAME_STEP = 2
 _SUPERSEDED = "SELECT request_id FROM actions WHERE state = 'superseded' AND id IN (SELECT value FROM json_each(?))"
 _ENDED_S = """
 SELECT max(j.at) FROM journal AS j JOIN actions AS a ON j.id = a.id AND j.kind = 'action'
-WHERE a.request_id = ? AND a.instance_id = ? AND a.state IN ('done', 'failed')
+WHERE a.request_id = ? AND a.instance_id = ? AND a.state IN ('done', 'failed') AND NOT EXISTS (
+    SELECT 1 FROM journal AS k WHERE k.kind = 'action' AND k.id = a.id AND k.before = 'abandoned' AND k.state = a.state)
 """
 
 
@@ -24,8 +25,9 @@ class Work:
     """Two rules of the work of hosts.  `breaches` are sentences.
 
     A host that reported work to a conductor, and had an answer, begins no further step of that work if its action was
-    superseded before.  An action is not recorded as done or failed while a host is in the middle of a call for it; a
-    process that stood still is no breach, and neither is a host that an operator gave up (`buried`).
+    superseded before.  An action is not recorded as done or failed while a host is in the middle of a call for it.
+    No breach are a process that stood still, a host that an operator gave up (`buried`), and an action that an operator
+    interrupted and that does not go on: it ends when the operator takes the host back.
     """
 
     def __init__(self, observer: Observer, now: Callable[[], float], buried: Collection[tuple[str, str]]) -> None:
