@@ -3,7 +3,6 @@
 hosts back, as docs/lost-hosts.md says."""
 
 import subprocess
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,12 +10,12 @@ from typing import Any
 import httpx
 
 from tests.chaos.clients import Client, Server
-from tests.chaos.cloud import Cloud, run_kilonova
+from tests.chaos.cloud import Cloud, run_kilonova, until
 from tests.chaos.power import switch_off, switch_on
 from tests.simulation.explore.requests import SERVERS
 
 COMPUTE = "/compute/v2.1"
-PATIENCE_S, RETURN_S, PAUSE_S = 60.0, 30.0, 1.0
+PATIENCE_S, RETURN_S = 60.0, 30.0
 """How long an operator repeats a request; how long a host that has returned is enabled again and again."""
 
 KEPT = "libvirt keeps guest"
@@ -53,13 +52,13 @@ class Operator:
         """Give up a host whose machine was switched off, and evacuate its servers.  The result switches it on, and
         enables it if it can."""
         switch_off(self.cloud, host)
-        servers = self.servers(host) if self._until(lambda: self.is_down(host)) else []
-        if self._until(lambda: self._forget(host)):
+        servers = self.servers(host) if until(lambda: self.is_down(host), PATIENCE_S) else []
+        if until(lambda: self._forget(host), PATIENCE_S):
             self.evacuate(servers)
 
         def end() -> None:
             switch_on(self.cloud, host)
-            self._until(lambda: self.change(host, status="enabled"), RETURN_S)
+            until(lambda: self.change(host, status="enabled"), RETURN_S)
 
         return end
 
@@ -115,7 +114,7 @@ class Operator:
                 answers.append(503 if found is None else found.status_code)
             return bool(answers) and answers[-1] < 500
 
-        return self._until(answered) and answers[-1] == 200
+        return until(answered, PATIENCE_S) and answers[-1] == 200
 
     def is_down(self, host: str) -> bool:
         """Whether the service of a host is shown as down."""
@@ -140,11 +139,3 @@ class Operator:
                 except (AssertionError, subprocess.TimeoutExpired):
                     continue
         return False
-
-    def _until(self, what: Callable[[], bool], within_s: float = PATIENCE_S) -> bool:
-        end = time.monotonic() + within_s
-        while not what():
-            if time.monotonic() > end:
-                return False
-            time.sleep(PAUSE_S)
-        return True

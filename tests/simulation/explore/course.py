@@ -10,7 +10,7 @@ from functools import cache
 from kilonova.objects.states import OBSERVED, VERBS, ActionState, PowerState, Transition, Verb, VmState
 from tests.simulation.explore.journal import Change
 from tests.simulation.explore.ledger import POWER_LOST, Moment
-from tests.simulation.explore.truth import Truth
+from tests.simulation.explore.truth import Truth, says_what_it_left
 
 FOREVER = float("inf")
 ENDS = {ActionState.DONE: ".end", ActionState.FAILED: ".error", ActionState.CANCELLED: ".error"}
@@ -253,7 +253,7 @@ def a_failure_keeps_the_power(truth: Truth) -> Iterator[str]:
     a start of the guest."""
     shown: dict[str, int | None] = {}
     begins: dict[str, tuple[float, int | None]] = {}
-    rows: Mapping[str, str] = {row["id"]: row["message"] or "" for row in truth.actions}
+    messages: Mapping[str, str | None] = {row["id"]: row["message"] for row in truth.actions}
     starts = {
         (one.instance, one.at_s)
         for one in truth.changes
@@ -266,8 +266,7 @@ def a_failure_keeps_the_power(truth: Truth) -> Iterator[str]:
             begins[change.id] = (change.at_s, shown.get(change.instance))
         elif change.kind == "action" and change.state in (ActionState.FAILED, ActionState.CANCELLED):
             at_s, power = begins[change.id]
-            unclean = any(text in rows[change.id] for text in ("could not be removed", "was not undone"))
-            unclean |= (change.instance, change.at_s) in starts
+            unclean = says_what_it_left(messages[change.id]) or (change.instance, change.at_s) in starts
             if change.verb in UNDONE and power == PowerState.RUNNING and not unclean:
                 yield from _is_off(truth, change, at_s)
 

@@ -5,13 +5,12 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 
 from kilonova.compute.runner import UNDO_S
-from kilonova.objects.states import OBSERVED, VERBS, ActionState, PowerState, Verb, VmState
+from kilonova.objects.states import FINAL, OBSERVED, VERBS, ActionState, PowerState, Verb, VmState
 from tests.simulation.explore.course import OF_THE_COURSE
 from tests.simulation.explore.outcomes import OF_OUTCOMES
 from tests.simulation.explore.server_model import explained, operations_of
-from tests.simulation.explore.truth import Guest, Row, Truth
+from tests.simulation.explore.truth import Guest, Row, Truth, says_what_it_left
 
-ENDED = frozenset(ActionState) - {ActionState.OPEN, ActionState.ABANDONED}
 READS = frozenset({"show", "list", "actions"})
 LIVE = (PowerState.RUNNING, PowerState.PAUSED)
 
@@ -46,7 +45,7 @@ def accepted_is_recorded_once(truth: Truth) -> Iterator[str]:
 def each_action_has_an_outcome(truth: Truth) -> Iterator[str]:
     """Each action has ended.  None is abandoned: in the end each host was taken back or given up."""
     for row in truth.actions:
-        if row["state"] in (ActionState.OPEN, ActionState.ABANDONED):
+        if row["state"] not in FINAL:
             yield f"The {row['verb']} of server {row['instance_id']} is {row['state']} at the end."
 
 
@@ -98,7 +97,7 @@ NO_ACTION = frozenset({"injectNetworkInfo", "cancel"})
 def ends_once(truth: Truth) -> Iterator[str]:
     """An action that has ended stays as it is; only an abandoned one is opened again, or given up."""
     for change in truth.changes:
-        if change.kind == "action" and change.before in ENDED:
+        if change.kind == "action" and change.before in FINAL:
             yield f"Action {change.verb} {change.id} was {change.before} and became {change.state}."
 
 
@@ -257,11 +256,9 @@ def _leaves_parts(row: Row) -> bool:
     """Whether the action reports that it left parts behind (also because an operator has interrupted it for good), or
     stopped half-way (it can be requested again); also a build that failed, after which there may be a guest without a
     disk."""
-    message = row["message"] or ""
-    unclean = "could not be removed" in message or "was not undone" in message
     halfway = row["state"] == ActionState.FAILED and row["verb"] in (Verb.CONFIRM_RESIZE, Verb.REVERT_RESIZE)
     unbuilt = row["state"] == ActionState.FAILED and row["verb"] == Verb.CREATE
-    return unclean or halfway or unbuilt
+    return says_what_it_left(row["message"]) or halfway or unbuilt
 
 
 def _wrong_disks(row: Row, guest: Guest) -> str:

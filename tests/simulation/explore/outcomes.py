@@ -5,7 +5,7 @@ and of what."""
 from collections.abc import Iterator
 
 from kilonova.objects.states import ActionState, Verb, VmState
-from tests.simulation.explore.truth import Row, Truth
+from tests.simulation.explore.truth import Row, Truth, says_what_it_left
 
 
 def each_process_has_its_own_epoch(truth: Truth) -> Iterator[str]:
@@ -60,7 +60,7 @@ def a_failed_build_leaves_nothing(truth: Truth) -> Iterator[str]:
         action = newest.get(row["id"])
         if action is None or action["verb"] not in _MAKES or action["state"] != ActionState.FAILED:
             continue
-        is_clean = not any(text in (action["message"] or "") for text in ("could not be removed", "was not undone"))
+        is_clean = not says_what_it_left(action["message"])
         if is_clean and row["vm_state"] == VmState.ERROR and (row["host"], row["id"]) in there:
             yield f"The {action['verb']} of server {row['id']} failed, and left a guest on {row['host']}."
 

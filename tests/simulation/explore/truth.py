@@ -134,3 +134,8 @@ def truth_of(scene: Scene) -> Truth:
         vanished=any("vanishes" in text for _, text in scene.history.events),
         jumped=any(text.startswith("all clocks jump") for _, text in scene.history.events),
     )
+
+
+def says_what_it_left(message: str | None) -> bool:
+    """Whether the message of an action reports that something of it stays."""
+    return any(text in (message or "") for text in ("could not be removed", "was not undone"))
